@@ -1,0 +1,283 @@
+"""The rules that have to hold in every scenario: domains, signs, and exponentials that do not overflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from .tables import floats, strings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from .parameters import Faults, Flows, Parameters, Touched
+    from .settings import Settings
+
+# A draw's uniform has 2^-53 as its least value, 8.2 standard deviations out: beyond 10 no path goes in practice.
+DEVIATIONS: Final = 10.0
+# exp(690) is about 1e299: room for a sum of a million of them below the largest double.
+LOG_LIMIT: Final = 690.0
+POSITIVE: Final = ("gbm", "log_ou", "logit_ou")  # processes whose link gives positive values alone
+REVERTING: Final = ("ou", "log_ou", "logit_ou")
+
+
+def check_bounds(
+    settings: Settings,
+    tables: Mapping[str, pa.Table],
+    parameters: Parameters,
+    flows: Flows,
+    touched: Touched,
+    faults: Faults,
+) -> None:
+    """Add a problem for every parameter of a scenario that breaks a rule of the model (design of the model, Tables)."""
+    _check_entities(parameters, touched, faults)
+    _check_scales(parameters, touched, faults)
+    if _check_factors(tables, parameters, touched, faults):
+        _check_exponentials(settings, tables, parameters, flows, touched, faults)
+
+
+def _check_entities(parameters: Parameters, touched: Touched, faults: Faults) -> None:
+    _blame(~np.isfinite(parameters.cash), parameters.cash, ("cash",), "entities", touched, faults,
+           "is not a finite amount", "Write a finite number.")
+    for name, values in (("credit_line", parameters.credit_line), ("hazard", parameters.hazard)):
+        _blame(~(np.isfinite(values) & (values >= 0.0)), values, (name,), "entities", touched, faults,
+               f"`{name}` has to be finite and not negative", "Write a number of at least 0.")
+    _blame(parameters.cash < -parameters.credit_line, parameters.cash, ("cash", "credit_line"), "entities", touched,
+           faults, "cash lies below what the credit line allows", "Cash has to be at least -credit_line.")
+
+
+def _check_scales(parameters: Parameters, touched: Touched, faults: Faults) -> None:
+    low, high = parameters.curves.min(axis=1), parameters.curves.max(axis=1)
+    scale = low[parameters.scale]
+    _blame(~((scale >= 0.0) & np.isfinite(high[parameters.scale])), scale, ("scale",), "flows", touched, faults,
+           "a scale has to be finite and not negative", "Write a number of at least 0.")
+    for rows, field in ((parameters.shift, "shift"), (parameters.value_scale, "value"), (parameters.value_add, "value")):
+        finite = np.isfinite(low[rows]) & np.isfinite(high[rows])
+        _blame(~finite, low[rows], (field,), "factors", touched, faults, f"`{field}` is not finite",
+               "Write numbers that stay finite.")
+
+
+def _check_factors(tables: Mapping[str, pa.Table], parameters: Parameters, touched: Touched, faults: Faults) -> bool:
+    """Whether every factor's parameters lie in their domains in every scenario."""
+    before = faults.count
+    process = np.array(strings(tables["factors"], "process"), dtype=object)
+    volatility, mean, reversion = parameters.volatility, parameters.mean, parameters.reversion
+    _blame(~np.isfinite(parameters.drift), parameters.drift, ("drift",), "factors", touched, faults,
+           "drift is not finite", "Write a finite number.")
+    _blame(~(np.isfinite(volatility) & (volatility >= 0.0)), volatility, ("volatility",), "factors", touched, faults,
+           "volatility has to be finite and not negative", "Write a number of at least 0.")
+    _blame((process == "constant") & (volatility > 0.0), volatility, ("volatility",), "factors", touched, faults,
+           "a constant factor takes no volatility", "Take it out, or choose another process.")
+    reverting = np.isin(process, REVERTING)
+    _blame(reverting & ~(np.isfinite(reversion) & (reversion > 0.0)), reversion, ("reversion",), "factors", touched,
+           faults, "reversion has to be finite and positive", "Write a number above 0, a year.")
+    _blame(reverting & ~np.isfinite(mean), mean, ("mean",), "factors", touched, faults, "mean is not finite",
+           "Write a finite number.")
+    _blame((process == "log_ou") & ~(mean > 0.0), mean, ("mean",), "factors", touched, faults,
+           "the mean of a log_ou factor has to be positive", "Write a number above 0.")
+    _blame((process == "logit_ou") & ~((mean > 0.0) & (mean < 1.0)), mean, ("mean",), "factors", touched, faults,
+           "the mean of a logit_ou factor has to lie strictly between 0 and 1", "Write a number such as 0.5.")
+    return faults.count == before
+
+
+def _blame(
+    wrong: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    fields: tuple[str, ...],
+    table: str,
+    touched: Touched,
+    faults: Faults,
+    message: str,
+    remedy: str,
+    column: str | None = None,
+) -> None:
+    """Add a problem for each place where `wrong` (S, items), at the row that gave the value."""
+    for scenario, item in np.argwhere(wrong):
+        place = touched.place(int(scenario), fields, int(item), table, column or fields[0])
+        faults.add(*place, float(values[scenario, item]), message, remedy)
+
+
+def _check_exponentials(
+    settings: Settings,
+    tables: Mapping[str, pa.Table],
+    parameters: Parameters,
+    flows: Flows,
+    touched: Touched,
+    faults: Faults,
+) -> None:
+    ranges = FactorRanges(settings, tables["factors"], parameters)
+    fields = ("shift", "drift", "volatility", "mean", "reversion", "value")
+    _blame(ranges.overflows, ranges.high, fields, "factors", touched, faults,
+           f"the factor's exponential overflows within {DEVIATIONS:.0f} standard deviations",
+           "Lower drift, volatility, jumps or shift, or set a cap.", "volatility")
+    if ranges.overflows.any():
+        return
+
+    sensitivities = tables["sensitivities"]
+    targets = strings(sensitivities, "target")
+    factor_index = {name: i for i, name in enumerate(strings(tables["factors"], "name"))}
+    factor = np.array([factor_index[name] for name in strings(sensitivities, "factor")], dtype=np.intp)
+    elasticity = floats(sensitivities, "elasticity")
+    used = np.zeros(tables["factors"].num_rows, dtype=bool)
+    used[factor] = True
+    doubtful = used & ~ranges.positive
+    _blame(doubtful, ranges.low, fields, "factors", touched, faults,
+           "a factor that a sensitivity names can become zero or negative",
+           "Take the sensitivity out, or keep the factor above 0 (gbm, log_ou, logit_ou, a floor above 0).", "process")
+    if doubtful.any():
+        return
+
+    # ln of each power product, at its greatest.
+    low, high = ranges.log_low[:, factor], ranges.log_high[:, factor]
+    log_initial = np.log(floats(tables["factors"], "initial")[factor], where=used[factor], out=np.zeros(len(factor)))
+    with np.errstate(invalid="ignore"):  # 0 * inf: an elasticity of 0 has no effect
+        power = np.maximum(elasticity * (low - log_initial), elasticity * (high - log_initial))
+    power = np.where(elasticity == 0.0, 0.0, power)
+    entity_index = {name: i for i, name in enumerate(strings(tables["entities"], "name"))}
+    scenarios = len(parameters.names)
+    on_flows = np.zeros((scenarios, len(flows.names)))
+    on_hazards = np.zeros((scenarios, len(entity_index)))
+    for row, target in enumerate(targets):
+        if target in flows.index:
+            on_flows[:, flows.index[target]] += power[:, row]
+        else:
+            on_hazards[:, entity_index[str(target)]] += power[:, row]
+
+    with np.errstate(divide="ignore"):
+        log_hazard = np.log(parameters.hazard * settings.period_years) + np.maximum(on_hazards, 0.0)
+    _blame(log_hazard > LOG_LIMIT, parameters.hazard, ("hazard",), "entities", touched, faults,
+           "the hazard with its sensitivities overflows", "Lower the elasticities or the factors' volatilities.")
+
+    log_billed = _log_largest_amounts(settings, tables, parameters, flows, ranges) + np.maximum(on_flows, 0.0)
+    for flow in flows.driver_first():
+        if flows.driver[flow] >= 0:
+            log_billed[:, flow] += np.maximum(log_billed[:, flows.driver[flow]], 0.0)
+    own = log_billed[:, : flows.own]
+    _blame(own > LOG_LIMIT, own, ("scale",), "flows", touched, faults,
+           "the amount with its growth, sensitivities and drivers overflows (logarithm of the largest)",
+           "Lower the amount, its growth, the elasticities or the factors' volatilities.", "amount")
+
+
+def _log_largest_amounts(
+    settings: Settings, tables: Mapping[str, pa.Table], parameters: Parameters, flows: Flows, ranges: FactorRanges
+) -> NDArray[np.float64]:
+    """Logarithm of the largest scheduled amount of each flow times scale and index, shape (S, F)."""
+    table = tables["flows"]
+    years = settings.periods * settings.period_years
+    largest = np.full(len(flows.names), -np.inf)
+    with np.errstate(divide="ignore"):
+        largest[: flows.own] = np.log(floats(table, "amount")) + np.maximum(
+            years * np.log1p(floats(table, "growth")), 0.0
+        )
+        scheduled = np.log(floats(tables["schedules"], "amount"))
+        for name, amount in zip(strings(tables["schedules"], "flow"), scheduled, strict=True):
+            largest[flows.index[str(name)]] = max(largest[flows.index[str(name)]], amount)
+        scale = np.log(parameters.curves.max(axis=1)[parameters.scale])
+        factor_index = {name: i for i, name in enumerate(strings(tables["factors"], "name"))}
+        spread = floats(table, "spread")
+        for flow, name in enumerate(strings(table, "index")):
+            if name is not None:
+                rate = spread[flow] + ranges.high[:, factor_index[name]]
+                scale[:, flow] += np.log(np.maximum(rate, 0.0))
+    together: NDArray[np.float64] = scale + largest
+    return together
+
+
+class FactorRanges:
+    """Where every factor stays, within DEVIATIONS standard deviations, over all periods of every scenario.
+
+    Attributes
+    ----------
+    low, high : ndarray (S, K)
+        Least and greatest X, after clip and `value`.
+    log_low, log_high : ndarray (S, K)
+        Logarithms of positive factors' ranges, also where X itself would underflow.
+    positive : ndarray (S, K) of bool
+        X > 0 on every path, in every period.
+    overflows : ndarray (S, K) of bool
+        The link's exponential leaves the range of doubles and no cap holds it.
+    """
+
+    def __init__(self, settings: Settings, factors: pa.Table, parameters: Parameters):
+        process = np.array(strings(factors, "process"), dtype=object)
+        initial = floats(factors, "initial")
+        floor, cap = floats(factors, "floor"), floats(factors, "cap")
+        floor, cap = np.where(np.isnan(floor), -np.inf, floor), np.where(np.isnan(cap), np.inf, cap)
+        logarithmic, logistic = np.isin(process, ("gbm", "log_ou")), process == "logit_ou"
+        start = linked_inverse(process, initial)
+        y_low, y_high = self._state_ranges(settings, factors, process, start, parameters)
+        shift = parameters.curves[parameters.shift]
+        y_low, y_high = y_low + shift.min(axis=2), y_high + shift.max(axis=2)
+        self.overflows = logarithmic & (y_high > LOG_LIMIT) & np.isinf(cap) | ~np.isfinite(y_low + y_high)
+
+        log_low, log_high = self._logarithms(logarithmic, logistic, y_low, y_high)
+        bound = {True: np.exp(np.minimum(log_high, LOG_LIMIT)), False: np.exp(log_low)}
+        tiny = np.finfo(np.float64).tiny
+        from_link = logarithmic | logistic
+        low = np.where(from_link, np.maximum(bound[False], tiny), y_low)
+        high = np.where(from_link, bound[True], y_high)
+        low, high = np.clip(low, floor, cap), np.clip(high, floor, cap)
+
+        scale, add = parameters.curves[parameters.value_scale], parameters.curves[parameters.value_add]
+        ends = np.stack([low[:, :, None] * scale + add, high[:, :, None] * scale + add])
+        self.low, self.high = ends.min(axis=(0, 3)), ends.max(axis=(0, 3))
+        stays = np.where(scale > 0.0, (low[:, :, None] > 0.0) & ((add >= 0.0) | (ends[0] > 0.0)), add > 0.0)
+        self.positive = (initial > 0.0) & (stays & (scale >= 0.0)).all(axis=2)
+
+        untouched = (scale == 1.0).all(axis=2) & (add == 0.0).all(axis=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            clipped_low, clipped_high = np.log(self.low), np.log(self.high)
+        free = from_link & untouched & (floor <= 0.0)  # where X underflows, its logarithm does not
+        self.log_low = np.where(free, np.minimum(log_low, np.log(np.where(cap > 0.0, cap, 1.0))), clipped_low)
+        self.log_high = clipped_high
+
+    @staticmethod
+    def _state_ranges(
+        settings: Settings,
+        factors: pa.Table,
+        process: NDArray[np.object_],
+        start: NDArray[np.float64],
+        parameters: Parameters,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Least and greatest y over the run, shape (S, K)."""
+        years = settings.periods * settings.period_years
+        volatility, kappa = parameters.volatility, np.where(np.isnan(parameters.reversion), 0.0, parameters.reversion)
+        reverting = np.isin(process, REVERTING)
+        travel = np.where(process == "gbm", (parameters.drift - volatility**2 / 2.0) * years, 0.0)
+        target = np.where(reverting, linked_inverse(process, parameters.mean), start)
+        stationary = volatility / np.sqrt(2.0 * kappa, where=kappa > 0.0, out=np.full(kappa.shape, np.inf))
+        deviation = np.minimum(volatility * np.sqrt(years), np.where(reverting, stationary, np.inf))
+        jump_mean, jump_volatility = floats(factors, "jump_mean"), floats(factors, "jump_volatility")
+        expected = settings.periods * -np.expm1(-floats(factors, "jump_rate") * settings.period_years)
+        jumps = np.minimum(settings.periods, expected + DEVIATIONS * np.sqrt(expected))
+        spread = DEVIATIONS * (deviation + jump_volatility * np.sqrt(jumps))
+        low = np.minimum(np.minimum(start, start + travel), target) + jumps * np.minimum(jump_mean, 0.0) - spread
+        high = np.maximum(np.maximum(start, start + travel), target) + jumps * np.maximum(jump_mean, 0.0) + spread
+        return low, high
+
+    @staticmethod
+    def _logarithms(
+        logarithmic: NDArray[np.bool_],
+        logistic: NDArray[np.bool_],
+        y_low: NDArray[np.float64],
+        y_high: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """ln link(y) at both ends; 0 for factors with the identity as link."""
+        low, high = np.zeros(y_low.shape), np.zeros(y_high.shape)
+        for log, y in ((low, y_low), (high, y_high)):
+            np.copyto(log, y, where=logarithmic)
+            np.copyto(log, -np.logaddexp(0.0, -y), where=logistic)
+        return low, high
+
+
+def linked_inverse(process: NDArray[np.object_], observed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """y of an observed value: the inverse of each process's link (identity, exp, logistic)."""
+    y = np.array(np.broadcast_to(observed, np.broadcast_shapes(process.shape, observed.shape)))
+    logarithmic, logistic = np.isin(process, ("gbm", "log_ou")), process == "logit_ou"
+    np.log(y, where=np.broadcast_to(logarithmic, y.shape), out=y)
+    odds = np.divide(y, 1.0 - y, where=np.broadcast_to(logistic, y.shape), out=np.ones(y.shape))
+    np.copyto(y, np.log(odds), where=logistic)
+    return y
