@@ -1,0 +1,131 @@
+"""The seam: what a backend gets, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..program import Program
+
+SeriesKind = Literal["cash", "flow", "measure", "factor", "estate"]
+NO_FACTOR_PATHS: Mapping[int, NDArray[np.float64]] = {}
+
+
+@dataclass(frozen=True)
+class Series:
+    """A time series to keep: of an entity's cash, a flow's payments, a measure, a factor, or the estate (item 0)."""
+
+    kind: SeriesKind
+    item: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one kernel call does: a range of paths, under every scenario of the program.
+
+    Attributes
+    ----------
+    seed : int
+        0 <= seed < 2^64.
+    first_path, paths : int
+    factor_paths : mapping of int to ndarray (paths, T)
+        By factor: values that stand in for link(y).
+    """
+
+    seed: int
+    first_path: int
+    paths: int
+    factor_paths: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a block gives, for S scenarios, P paths of the block, N entities, M measures, R recorded series.
+
+    Attributes
+    ----------
+    failed_at : ndarray (S, P, N) of int16
+        Period; T: survived.
+    cause : ndarray (S, P, N) of int8
+        Index into schema.CAUSES.
+    lowest_liquidity, final_cash : ndarray (S, P, N)
+        Currency.
+    total, npv, trough : ndarray (S, P, M)
+        Currency.
+    payback : ndarray (S, P, M) of int16
+        Period; T: never.
+    series : ndarray (S, P, R, T)
+    exact_finishes : ndarray (S,) of int64
+        Path-periods whose settlement was finished exactly.
+    updates : ndarray (S,) of int64
+        Settlement updates, summed over path-periods.
+    """
+
+    failed_at: NDArray[np.int16]
+    cause: NDArray[np.int8]
+    lowest_liquidity: NDArray[np.float64]
+    final_cash: NDArray[np.float64]
+    total: NDArray[np.float64]
+    npv: NDArray[np.float64]
+    trough: NDArray[np.float64]
+    payback: NDArray[np.int16]
+    series: NDArray[np.float64]
+    exact_finishes: NDArray[np.int64]
+    updates: NDArray[np.int64]
+
+    @staticmethod
+    def empty(program: Program, paths: int, series: int) -> Outcome:
+        """Arrays of the right shapes, not yet filled."""
+        scenarios = len(program.scenarios)
+        entities, measures = program.entity_count, program.measure_count
+        by_entity, by_measure = (scenarios, paths, entities), (scenarios, paths, measures)
+        return Outcome(
+            failed_at=np.empty(by_entity, dtype=np.int16),
+            cause=np.empty(by_entity, dtype=np.int8),
+            lowest_liquidity=np.empty(by_entity),
+            final_cash=np.empty(by_entity),
+            total=np.empty(by_measure),
+            npv=np.empty(by_measure),
+            trough=np.empty(by_measure),
+            payback=np.empty(by_measure, dtype=np.int16),
+            series=np.empty((scenarios, paths, series, program.periods)),
+            exact_finishes=np.zeros(scenarios, dtype=np.int64),
+            updates=np.zeros(scenarios, dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that happened on the paths of a block, by name: arrays (S, P, T) or (S, P, T, items)."""
+
+    arrays: dict[str, NDArray[np.generic]]
+
+
+class Backend(Protocol):
+    """An object with a name, a device, and one method per kernel."""
+
+    @property
+    def name(self) -> str:
+        """As `backend=` names it."""
+
+    @property
+    def device(self) -> str:
+        """What it computes on, for people."""
+
+    def block_paths(self, program: Program, memory: int) -> int:
+        """How many paths a block should have: as many as suit the device and fit into `memory` bytes; at least 1."""
+
+    def block_bytes(self, program: Program, paths: int, series: int) -> int:
+        """Bytes that a block of so many paths takes while it is computed, its outcome included."""
+
+    def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
+        """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
+
+    def trace(self, program: Program, block: Block, scenario: int) -> Trace:
+        """The same for one scenario, with everything that happened on the way; the same bits."""

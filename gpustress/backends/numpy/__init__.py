@@ -1,0 +1,69 @@
+"""The reference backend: the model's steps in NumPy, vectorised over paths, written to be read."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ..base import Block, Outcome, Series, Trace
+from .credit import thresholds
+from .factors import Drivers
+from .period import Plan, Simulation
+
+if TYPE_CHECKING:
+    from ...program import Program
+
+_CACHE: Final = 4 << 20  # bytes of cache that a block's arrays of one period should fit
+_MOST_PATHS: Final = 4096
+
+
+class NumpyBackend:
+    """Vectorised NumPy over blocks of paths that fit the cache."""
+
+    name = "numpy"
+
+    @property
+    def device(self) -> str:
+        """The machine's processor."""
+        return f"CPU ({platform.machine()}), 1 thread"
+
+    def block_paths(self, program: Program, memory: int) -> int:
+        """As many paths as fit the cache, and `memory`; at least 1."""
+        per_path = 8 * (4 * program.flow_count + 16 * program.entity_count + program.factor_count)
+        fitting = memory // max(1, self.block_bytes(program, 1, 0))
+        return int(max(1, min(_MOST_PATHS, max(64, _CACHE // max(1, per_path)), fitting)))
+
+    def block_bytes(self, program: Program, paths: int, series: int) -> int:
+        """Draws and capitalised payments of all periods, some twenty arrays of a period, and the outcome."""
+        scenarios = len(program.scenarios)
+        of_run = program.periods * (5 * program.factor_count + len(program.capex) + series)
+        of_period = 6 * program.flow_count + 40 * program.entity_count + 10 * program.measure_count
+        outcome = scenarios * (
+            19 * program.entity_count + 26 * program.measure_count + 8 * series * program.periods
+        )
+        return paths * (8 * (of_run + of_period) + outcome)
+
+    def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
+        """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
+        outcome = Outcome.empty(program, block.paths, len(series))
+        plan, drivers, limits = Plan(program), Drivers(program, block), thresholds(program, block)
+        for scenario in range(len(program.scenarios)):
+            simulation = Simulation(program, plan, scenario, block, drivers, limits, series)
+            for t in range(program.periods):
+                simulation.period(t)
+            simulation.write(outcome)
+        return outcome
+
+    def trace(self, program: Program, block: Block, scenario: int) -> Trace:
+        """One scenario, with everything that happened on the way."""
+        drivers, limits = Drivers(program, block), thresholds(program, block)
+        simulation = Simulation(program, Plan(program), scenario, block, drivers, limits, ())
+        periods = []
+        for t in range(program.periods):
+            simulation.period(t)
+            periods.append(simulation.snapshot())
+        arrays = {name: np.stack([period[name] for period in periods]) for name in periods[0]}
+        # (T, items, P) or (T, P) -> (P, T, items) or (P, T)
+        return Trace({name: np.moveaxis(array, -1, 0).copy() for name, array in arrays.items()})
