@@ -1,0 +1,315 @@
+"""The command line: `gpustress check | run | info`.
+
+Modules that take long to import are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from .errors import InputError, bad_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from rich.console import Console
+
+    from .system import System
+
+BAD_INPUT, INTERRUPTED, FAILED = 2, 3, 1  # exit codes; 0 is done
+WIDEST, NARROWEST = 100, 80
+TYPER_INTERRUPTED: Final = 130  # how typer exits on Ctrl-C outside a command
+
+app = typer.Typer(
+    name="gpustress",
+    help="Stress-test financial systems in which who fails next depends on who failed before.",
+    epilog="Exit codes: 0 done, 2 bad input, 3 interrupted, 1 anything else.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Folder of a system: system.toml and its tables.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, numbers unrounded.")]
+ScenarioFile = Annotated[
+    str | None,
+    typer.Option("--scenarios", metavar="FILE", help="Scenarios to run instead of the system's own."),
+]
+Paths = Annotated[
+    int, typer.Option("--paths", metavar="N", min=1, help="Monte Carlo paths of each scenario.")
+]
+Effects = Annotated[
+    list[str],
+    typer.Option(
+        "--effects",
+        metavar="E",
+        help="none, first_round or full; several by commas or by repeating the option. first_round and full "
+        "together tell what contagion adds; full alone takes half the time.",
+    ),
+]
+Backend = Annotated[
+    str, typer.Option("--backend", metavar="B", help="auto, or a backend that `gpustress info` lists.")
+]
+Record = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--record", metavar="NAME",
+        help="Keep a time series: cash:ENTITY, flow:NAME, measure:NAME, factor:NAME or estate. Repeatable.",
+    ),
+]  # fmt: skip
+
+
+@app.command()
+def check(
+    folder: Folder,
+    *,
+    scenarios: ScenarioFile = None,
+    paths: Paths = 10_000,
+    effects: Effects = ["first_round,full"],  # noqa: B006 (typer reads the default, nothing changes it)
+    as_json: Json = False,
+) -> None:
+    """Check a system, and estimate what a run takes.
+
+    Lists every problem at once; without any, the size of the system and what a run would take.
+    """
+    with _reported(as_json):
+        from .run_estimate import estimate
+
+        system = _read_system(folder)
+        taken = estimate(system, _read_scenarios(scenarios), paths=paths, effects=_split(effects))
+        size = _size(system)
+        if as_json:
+            _print_json(
+                {
+                    "ok": True,
+                    "system": system.settings.name,
+                    "size": size,
+                    "notes": list(map(dataclasses.asdict, system.notes)),
+                    "estimate": dataclasses.asdict(taken),
+                }
+            )
+            return
+        for note in system.notes:
+            _print(f"Note: {note}")
+        _print(f"{system.settings.name}: no problems.")
+        _print("Size: " + ", ".join(f"{name} {count:,}" for name, count in size.items() if count))
+        _print(
+            f"A run of {taken.paths:,} paths x {taken.runs} (scenarios x effects) with backend "
+            f"{taken.backend}: about {_duration(taken.seconds)},\n{_bytes(taken.memory_bytes)} of memory "
+            f"({_bytes(taken.free_bytes)} are free) and, if written, {_bytes(taken.disk_bytes)} on disk."
+        )
+
+
+@app.command()
+def run(
+    folder: Folder,
+    *,
+    paths: Paths = 10_000,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")
+    ] = 0,
+    scenarios: ScenarioFile = None,
+    effects: Effects = ["first_round,full"],  # noqa: B006
+    backend: Backend = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="What the run may take, e.g. 4GB; default: a quarter of what is free.",
+        ),
+    ] = None,
+    record: Record = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FOLDER", help="Store the result there, as Parquet.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a system; print who fails and what is lost.
+
+    The summary says of every scenario who fails, when, why and by contagion, what the measures come to, and
+    what the book of positions loses, each with its standard error.
+    """
+    with _reported(as_json):
+        from .rendering import render
+        from .simulation import simulate
+        from .store import check_target
+        from .summary import summarise
+
+        if out is not None:
+            check_target(out)
+        system = _read_system(folder)
+        result = simulate(
+            system,
+            _read_scenarios(scenarios),
+            paths=paths,
+            seed=seed,
+            backend=backend,
+            effects=_split(effects),
+            record=record or (),
+            memory=memory,
+            progress=True,
+        )
+        if out is not None:
+            result.write(out)
+        summary = summarise(result)
+        if as_json:
+            _print_json(summary)
+        else:
+            render(summary, _console())
+        if out is not None:
+            print(f"Written to {out}", file=sys.stderr)
+
+
+@app.command()
+def info(as_json: Json = False) -> None:
+    """Show versions, backends and which one is taken."""
+    with _reported(as_json):
+        import platform
+
+        import numpy as np
+        import pyarrow as pa
+
+        from .backends import AUTO, ENVIRONMENT_VARIABLE, backends, get_backend
+        from .memory import free_memory
+        from .version import VERSION
+
+        taken, wanted = get_backend(AUTO).name, os.environ.get(ENVIRONMENT_VARIABLE)
+        why = f"{ENVIRONMENT_VARIABLE}={wanted}" if wanted else "the best that works"
+        facts: dict[str, Any] = {
+            "versions": {"gpustress": VERSION, "python": platform.python_version(), "numpy": np.__version__,
+                         "pyarrow": pa.__version__},
+            "processors": os.cpu_count(),
+            "free_bytes": free_memory(),
+            "backends": [
+                {"name": each.name, "works": each.works, "reason": each.reason, "device": each.device}
+                for each in backends()
+            ],
+            "taken": taken,
+            "why": why,
+        }  # fmt: skip
+        if as_json:
+            _print_json(facts)
+            return
+        _print(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
+        _print(f"{facts['processors']} processors, {_bytes(facts['free_bytes'])} of memory free")
+        for backend in facts["backends"]:
+            state = backend["device"] if backend["works"] else f"does not work: {backend['reason']}"
+            mark = f" (taken: {why})" if backend["name"] == taken else ""
+            _print(f"backend {backend['name']}: {state}{mark}")
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+    code: int | str | None = 0
+    try:
+        try:
+            app()
+        except SystemExit as leaving:
+            code = INTERRUPTED if leaving.code == TYPER_INTERRUPTED else leaving.code
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left: nothing to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or FAILED
+    sys.exit(code)
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    """Turn what can go wrong in a command into a message and an exit code."""
+    try:
+        yield
+    except InputError as error:
+        if as_json:
+            _print_json({"ok": False, "problems": list(map(dataclasses.asdict, error.problems))})
+        else:
+            print(error, file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from error
+    except KeyboardInterrupt as interrupt:
+        print("Interrupted.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from interrupt
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError) as error:
+        print(f"gpustress: {error or 'out of memory'}", file=sys.stderr)
+        raise typer.Exit(FAILED) from error
+
+
+def _read_system(folder: str) -> System:
+    from .system import read_system
+
+    return read_system(folder)
+
+
+def _read_scenarios(file: str | None) -> pa.Table | None:
+    """Scenarios from a table file; None where none was named."""
+    if file is None:
+        return None
+    from pathlib import Path
+
+    from .errors import Problem
+    from .files import FORMATS, read_table
+
+    if not Path(file).is_file() or Path(file).suffix.lower() not in FORMATS:
+        raise bad_argument(
+            "--scenarios", file, "is no file of a table", f"Name a file: {', '.join(FORMATS)}."
+        )
+    problems: list[Problem] = []
+    table = read_table(Path(file), "scenarios", problems)
+    if problems:
+        raise InputError(problems)
+    return table
+
+
+def _split(effects: list[str]) -> tuple[str, ...]:
+    """Effects of a repeated option, each of which may hold several between commas."""
+    return tuple(part.strip() for option in effects for part in option.split(","))
+
+
+def _size(system: System) -> dict[str, int]:
+    settings = system.settings
+    return {"periods": settings.periods, **{name: table.num_rows for name, table in system.tables.items()}}
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    width = min(max(Console().width, NARROWEST), WIDEST) if sys.stdout.isatty() else WIDEST
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+def _print(text: str) -> None:
+    print(text)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 0.1):.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(count: float) -> str:
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{max(count, 0) / 1e3:.0f} kB"

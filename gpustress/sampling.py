@@ -1,0 +1,97 @@
+"""Estimates from a sample of paths, each with its standard error.
+
+Nothing here depends on how the paths were cut into blocks.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+CONFIDENCE: Final = 0.95  # of intervals, unless the caller says otherwise
+
+
+def normal_deviate(confidence: float) -> float:
+    """How many standard deviations a two-sided interval of this confidence reaches to each side."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2.0)
+
+
+@overload
+def binomial_error(share: float, count: int) -> float: ...
+@overload
+def binomial_error(share: NDArray[np.float64], count: int) -> NDArray[np.float64]: ...
+def binomial_error(share: ArrayLike, count: int) -> ArrayLike:
+    """Standard error of a share of `count` independent paths, sqrt(p (1 - p) / P)."""
+    return np.sqrt(np.multiply(share, np.subtract(1.0, share)) / count)
+
+
+def difference_error(
+    added: NDArray[np.float64], spared: NDArray[np.float64], count: int
+) -> NDArray[np.float64]:
+    """Standard error of a difference of two shares on the same paths.
+
+    Parameters
+    ----------
+    added, spared : ndarray
+        Share of paths on which only the first, only the second of the two holds; the difference is `added -
+        spared`.
+    count : int
+        Number of paths.
+    """
+    # Each path gives +1, 0 or -1; rounding may leave a variance of 0 slightly negative.
+    variance: NDArray[np.float64] = np.maximum(added + spared - (added - spared) ** 2, 0.0)
+    return np.sqrt(variance / count)
+
+
+def mean_with_error(values: NDArray[Any]) -> tuple[float, float]:
+    """Mean of a sample and its standard error s / sqrt(P); nan for the error of one value, both of none."""
+    if values.size == 0:
+        return np.nan, np.nan
+    mean = float(np.mean(values, dtype=np.float64))
+    if values.size == 1:
+        return mean, np.nan
+    return mean, float(np.std(values, ddof=1, dtype=np.float64) / np.sqrt(values.size))
+
+
+def quantile_rank(level: float, count: int) -> tuple[int, float]:
+    """The order statistic that is the quantile, and the mass of the tail above the level.
+
+    Returns
+    -------
+    rank : int
+        Smallest k of 1 to `count` with k / count >= level.
+    tail : float
+        (1 - level) * count, in paths; exact where level * count is whole.
+    """
+    below = level * count
+    whole = round(below)
+    if whole < count and abs(below - whole) <= 8.0 * np.finfo(np.float64).eps * below:
+        return max(whole, 1), float(count - whole)  # 0.07 * 100 is 7.000000000000001
+    return min(max(int(np.ceil(below)), 1), count), (1.0 - level) * count
+
+
+def quantile_with_error(ordered: NDArray[Any], level: float) -> tuple[float, float]:
+    """Quantile of a sorted sample, and its standard error from the order statistics around it.
+
+    The error is a 95 % interval's half width over 1.96, so no density has to be estimated; nan below two
+    values.
+
+    Sources: Woodruff, "Confidence intervals for medians and other position measures", JASA 47 (1952).
+    """
+    count = ordered.size
+    if count == 0:
+        return np.nan, np.nan
+    rank, _ = quantile_rank(level, count)
+    value = float(ordered[rank - 1])
+    if count == 1:
+        return value, np.nan
+    deviate = normal_deviate(CONFIDENCE)
+    reach = deviate * np.sqrt(count * level * (1.0 - level))
+    low = max(int(np.floor(level * count - reach)), 1)
+    high = min(int(np.ceil(level * count + reach)), count)
+    return value, float(ordered[high - 1] - ordered[low - 1]) / (2.0 * deviate)

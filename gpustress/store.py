@@ -1,0 +1,368 @@
+"""Results on disk: a folder of Parquet files and a manifest, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import InputError, Problem, shown
+from .folders import whole_folder
+from .program import compile_program
+from .result import FIGURES, MeasureResult, Result, ScenarioRun
+from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, SUMMARIES
+from .schema import CAUSES
+from .system import read_system
+from .version import VERSION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT: Final = "gpustress result"
+FORMAT_VERSION: Final = 1  # of the folder's layout; rises when an older reader would misread it
+MANIFEST: Final = "run.json"
+SYSTEM: Final = "system"
+REPORT: Final = "report.html"  # made beside a result, and out of date with it
+ROW_GROUP: Final = 1 << 18  # rows; a few megabytes are between the arrays and the file at a time
+
+# Random doubles compress better byte by byte, a path's number as differences; the rest as dictionaries.
+_ENCODINGS: Final = {"float": "BYTE_STREAM_SPLIT", "int64": "DELTA_BINARY_PACKED"}
+_AGAIN: Final = "Run it again, or restore the folder from where it was written."
+
+Piece = Mapping[str, pa.Array]
+
+
+def write_result(run: Result, folder: str | os.PathLike[str]) -> None:
+    """Store a result as a folder.
+
+    Parameters
+    ----------
+    run : Result
+    folder : path
+        Made, with its parents, where it does not exist. A folder that holds a result and nothing else is
+        replaced.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else; see `check_target`.
+
+    Notes
+    -----
+    The manifest is written last, and the folder appears whole or not at all. The files hold no time and no
+    path: the same run gives the same bytes.
+    """
+    with whole_folder(check_target(folder), lambda entry: True) as aside:
+        _write_files(run, aside)
+
+
+def check_target(folder: str | os.PathLike[str]) -> Path:
+    """The absolute path of a folder into which a result may be written.
+
+    Raises
+    ------
+    InputError
+        It is a file, or a folder that holds something that a result does not own: nothing of somebody else's
+        is deleted.
+    """
+    target = Path(os.path.realpath(folder))
+    if target.exists() and not target.is_dir():
+        raise _fault(target.name, "is a file", "Name a folder that does not exist yet.")
+    found = _files(target)
+    if not found:
+        return target
+    if not isinstance(_json(target / MANIFEST), dict) or _json(target / MANIFEST).get("format") != FORMAT:
+        raise _fault(target.name, "is a folder that holds something, but no result",
+                     "Name a folder that does not exist yet; only a stored result is replaced.")  # fmt: skip
+    owned = {MANIFEST, REPORT, *_json(target / MANIFEST).get("files", ())}
+    strange = sorted(found - owned)
+    if strange:
+        raise _fault(target.name, f"holds a file that is not the result's: {shown(strange[0])}",
+                     "Move it away, or name another folder; it would be deleted.")  # fmt: skip
+    return target
+
+
+def read_result(folder: str | os.PathLike[str]) -> Result:
+    """Read a stored result, and check that it is what was written.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        There is no result; it is of a later format; a file is missing or its checksum is another; or the
+        program that this version of gpustress makes of the stored system is not the one that was run, though
+        the versions are the same.
+    """
+    place = Path(folder)
+    manifest = _read_manifest(place)
+    for name, checksum in manifest["files"].items():
+        file = place / name
+        if not file.is_file():
+            raise _fault(name, "is missing", _AGAIN)
+        if _checksum(file) != checksum:
+            raise _fault(name, "is not as it was written: its checksum differs", _AGAIN)
+    system = read_system(place / SYSTEM)
+    scenarios = _read_table(place / "scenarios.parquet")
+    coordinates = place / "coordinates.parquet"
+    runs = tuple(ScenarioRun(**run) for run in manifest["runs"])
+    if manifest["versions"]["gpustress"] == _versions()["gpustress"]:
+        digest = compile_program(system, scenarios, _effects(runs, scenarios)).digest
+        if digest != manifest["digest"]:
+            raise _fault(MANIFEST, "the digest is not that of the stored system under its scenarios", _AGAIN,
+                         "digest", manifest["digest"])  # fmt: skip
+    shape = (len(runs), manifest["paths"])
+    entities = (*shape, len(system.entity_names))
+    by_entity = _read_arrays(
+        place, "entities", entities,
+        {"failed_at": np.int16, "cause": np.int8, "lowest_liquidity": np.float64, "final_cash": np.float64},
+    )  # fmt: skip
+    names = manifest["measures"]
+    figures = {figure: np.int16 if figure == "payback" else np.float64 for figure in FIGURES}
+    by_measure = _read_arrays(place, "measures", (len(names), *shape), figures)
+    values = _read_arrays(
+        place, "series", (len(manifest["series"]), *shape, system.settings.periods), {"value": np.float64}
+    )["value"]
+    return Result(
+        system=system,
+        scenario_table=scenarios,
+        coordinates=_read_table(coordinates) if coordinates.name in manifest["files"] else None,
+        runs=runs,
+        seed=manifest["seed"],
+        paths=manifest["paths"],
+        backend=manifest["backend"],
+        digest=manifest["digest"],
+        factors_digest=manifest["factors_digest"],
+        measures={
+            name: MeasureResult(**{figure: by_measure[figure][i] for figure in FIGURES})
+            for i, name in enumerate(names)
+        },
+        series={name: values[i] for i, name in enumerate(manifest["series"])},
+        exact_finishes=np.array(manifest["exact_finishes"], dtype=np.int64),
+        **by_entity,
+    )
+
+
+def _write_files(run: Result, folder: Path) -> None:
+    """Every file of a result, the manifest last."""
+    run.system.write(folder / SYSTEM, format="parquet")
+    tables = {"scenarios": run.scenario_table, **{name: getattr(run, name)() for name in SUMMARIES}}
+    if run.coordinates is not None:
+        tables["coordinates"] = run.coordinates
+    for name, table in tables.items():
+        pq.write_table(
+            table.replace_schema_metadata(None), folder / f"{name}.parquet", compression="zstd",
+            row_group_size=ROW_GROUP,
+        )  # fmt: skip
+    for name, pieces in (("entities", _entities), ("measures", _measures), ("series", _series)):
+        _write_pieces(folder, name, pieces(run))
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "tables_version": RESULT_SCHEMA_VERSION,
+        "versions": _versions(),
+        "seed": run.seed,
+        "paths": run.paths,
+        "backend": run.backend,
+        "digest": run.digest,
+        "factors_digest": run.factors_digest,
+        "runs": [{"name": one.name, "scenario": one.scenario, "effects": one.effects} for one in run.runs],
+        "measures": list(run.measures),
+        "series": list(run.series),
+        "exact_finishes": run.exact_finishes.tolist(),
+        "files": {name: _checksum(folder / name) for name in sorted(_files(folder))},
+    }
+    manifest["checksum"] = _manifest_checksum(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    return {"gpustress": VERSION, "numpy": np.__version__, "pyarrow": pa.__version__}
+
+
+def _effects(runs: Sequence[ScenarioRun], scenarios: pa.Table) -> list[str]:
+    """The effects that were asked for: several ran for every scenario, one for those without their own."""
+    first = [run.effects for run in runs if run.scenario == runs[0].scenario]
+    if len(first) > 1:
+        return first
+    rows = zip(scenarios["scenario"].to_pylist(), scenarios["effects"].to_pylist(), strict=True)
+    own = {scenario for scenario, effects in rows if effects is not None}
+    return [next((run.effects for run in runs if run.scenario not in own), first[0])]
+
+
+def _entities(run: Result) -> Iterator[Piece]:
+    causes = _categories(CAUSES)
+    names, entities = _categories(run.scenarios), _categories(run.entities)
+    flat = {
+        name: getattr(run, name).reshape(-1)
+        for name in ("failed_at", "cause", "lowest_liquidity", "final_cash")
+    }
+    for rows in _pieces(len(flat["cause"])):
+        path, entity = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), len(run.entities))
+        scenario, path = np.divmod(path, run.paths)
+        yield {
+            "scenario": names(scenario),
+            "path": pa.array(path),
+            "entity": entities(entity),
+            "failed_at": pa.array(flat["failed_at"][rows]),
+            "cause": causes(flat["cause"][rows]),
+            "lowest_liquidity": pa.array(flat["lowest_liquidity"][rows]),
+            "final_cash": pa.array(flat["final_cash"][rows]),
+        }
+
+
+def _measures(run: Result) -> Iterator[Piece]:
+    names, measures = _categories(run.scenarios), _categories(tuple(run.measures))
+    for place, result in enumerate(run.measures.values()):
+        flat = {figure: getattr(result, figure).reshape(-1) for figure in FIGURES}
+        for rows in _pieces(len(flat["total"])):
+            scenario, path = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), run.paths)
+            figures = {figure: pa.array(flat[figure][rows]) for figure in FIGURES}
+            measure = measures(np.full(len(path), place))
+            yield {"measure": measure, "scenario": names(scenario), "path": pa.array(path), **figures}
+
+
+def _series(run: Result) -> Iterator[Piece]:
+    names, series = _categories(run.scenarios), _categories(tuple(run.series))
+    for place, values in enumerate(run.series.values()):
+        flat = values.reshape(-1)
+        for rows in _pieces(len(flat)):
+            path, period = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), run.periods)
+            scenario, path = np.divmod(path, run.paths)
+            yield {
+                "series": series(np.full(len(path), place)),
+                "scenario": names(scenario),
+                "path": pa.array(path),
+                "period": pa.array(period.astype(np.int16)),
+                "value": pa.array(flat[rows]),
+            }
+
+
+def _pieces(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, ROW_GROUP):
+        yield slice(start, min(start + ROW_GROUP, rows))
+
+
+def _categories(names: Sequence[str]) -> Callable[[NDArray[Any]], pa.DictionaryArray]:
+    """A function that turns places in `names` into a dictionary-encoded column."""
+    dictionary = pa.array(list(names), pa.string())
+    return lambda places: pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), dictionary)
+
+
+def _write_pieces(folder: Path, name: str, pieces: Iterator[Piece]) -> None:
+    """One Parquet file, a row group for each piece."""
+    schema, columns = RESULT_SCHEMAS[name].arrow(), RESULT_SCHEMAS[name].columns
+    encodings = {column.name: _ENCODINGS[column.type] for column in columns if column.type in _ENCODINGS}
+    dictionaries = [column.name for column in columns if column.name not in encodings]
+    with pq.ParquetWriter(
+        folder / f"{name}.parquet",
+        schema,
+        compression="zstd",
+        use_dictionary=dictionaries,
+        column_encoding=encodings,
+    ) as writer:
+        for piece in pieces:
+            table = pa.Table.from_arrays([piece[field.name] for field in schema], schema=schema)
+            writer.write_table(table, row_group_size=ROW_GROUP)
+
+
+def _read_arrays(
+    folder: Path, name: str, shape: tuple[int, ...], columns: Mapping[str, type[np.generic]]
+) -> dict[str, NDArray[Any]]:
+    """Columns of a file as arrays of the given shape, read a row group at a time."""
+    arrays = {column: np.empty(shape, dtype) for column, dtype in columns.items()}
+    with pq.ParquetFile(folder / f"{name}.parquet") as file:
+        expected = RESULT_SCHEMAS[name].arrow()
+        if not file.schema_arrow.equals(expected) or file.metadata.num_rows != np.prod(shape):
+            raise _fault(
+                f"{name}.parquet", "does not have the rows and columns that the manifest tells of", _AGAIN
+            )
+        start = 0
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=list(columns))
+            for column, array in arrays.items():
+                values = table[column].combine_chunks()
+                if isinstance(values, pa.DictionaryArray):
+                    values = _places(values)
+                array.reshape(-1)[start : start + table.num_rows] = values.to_numpy(zero_copy_only=False)
+            start += table.num_rows
+    return arrays
+
+
+def _read_table(file: Path) -> pa.Table:
+    with pq.ParquetFile(file) as parquet:
+        return parquet.read()
+
+
+def _places(values: pa.DictionaryArray) -> pa.Array:
+    """The place of each cause in CAUSES, whatever dictionary the reader made."""
+    places = np.array([CAUSES.index(cause) for cause in values.dictionary.to_pylist()], dtype=np.int8)
+    return pa.array(places).take(values.indices)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise _fault(str(folder), "is no folder", "Name a folder that a run was written to.")
+    if not (folder / MANIFEST).is_file():
+        raise _fault(
+            MANIFEST, f"is missing in {shown(str(folder))}", "Name a folder that a run was written to."
+        )
+    manifest = _json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _fault(MANIFEST, "is not the manifest of a result", _AGAIN)
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise _fault(MANIFEST, "this version of gpustress does not read this format",
+                     f"Read it with the version that wrote it; this one reads format {FORMAT_VERSION}.",
+                     "format_version", shown(version))  # fmt: skip
+    if manifest.get("checksum") != _manifest_checksum(manifest):
+        raise _fault(MANIFEST, "is not as it was written: its checksum differs", _AGAIN)
+    for name in manifest["files"]:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise _fault(MANIFEST, "names a file outside its folder", _AGAIN, "files", shown(name))
+    return manifest
+
+
+def _manifest_checksum(manifest: Mapping[str, Any]) -> str:
+    """Of everything in the manifest but the checksum itself."""
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _json(file: Path) -> Any:
+    """What a JSON file holds; None where there is none, or it is no JSON."""
+    try:
+        return json.loads(file.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
+        return None
+
+
+def _files(folder: Path) -> set[str]:
+    """Every file below a folder, as the manifest names it; links are files too."""
+    return {
+        (Path(base) / name).relative_to(folder).as_posix()
+        for base, folders, names in os.walk(folder)
+        for name in [*names, *(link for link in folders if (Path(base) / link).is_symlink())]
+    }
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _fault(table: str, message: str, remedy: str, column: str | None = None, value: str = "") -> InputError:
+    return InputError([Problem(table, None, column, value, message, remedy)])
