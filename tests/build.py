@@ -1,0 +1,103 @@
+"""Systems from (settings, tables of row dicts), the form that strategies.py gives and oracle.py takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import settings as hypothesis_settings
+from numpy.typing import NDArray
+
+import gpustress
+from gpustress import Replay, System
+from gpustress.schema import REQUIRED, SCHEMAS
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+
+def examples(count: int) -> hypothesis_settings:
+    """Settings of a property that deserves `count` examples in CI; other profiles draw in proportion."""
+    return hypothesis_settings(max_examples=max(1, count * hypothesis_settings.default.max_examples // 100))
+
+
+def columns(table: str, rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Rows as columns; a table without rows has its required columns."""
+    required = [column.name for column in SCHEMAS[table].columns if column.default is REQUIRED]
+    names = dict.fromkeys(name for row in rows for name in row) if rows else required
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def system(settings: dict[str, Any], tables: Tables, package: ModuleType = gpustress) -> System:
+    """A System of a package: of gpustress, or of a copy of it."""
+    given = {"flows": [], **tables}
+    made: System = package.System(
+        **settings, **{name: columns(name, rows) for name, rows in given.items() if rows or name == "flows"}
+    )
+    return made
+
+
+def small(
+    *,
+    periods: int = 1,
+    periods_per_year: float = 1.0,
+    discount_rate: float = 0.0,
+    default_costs: tuple[float, float] = (1.0, 1.0),
+    **tables: list[Row],
+) -> System:
+    """A system for an example worked by hand: years as periods, unless said otherwise."""
+    settings = {
+        "name": "by hand",
+        "periods": periods,
+        "periods_per_year": periods_per_year,
+        "discount_rate": discount_rate,
+        "default_costs": default_costs,
+    }
+    return system(settings, {"entities": [entity("anybody")], **tables})
+
+
+def entity(name: str, cash: float = 0.0, **more: Any) -> Row:
+    return {"name": name, "cash": cash, **more}
+
+
+def flow(name: str, payer: str | None, receiver: str | None, amount: float, kind: str = "fee", **more: Any) -> Row:
+    return {"name": name, "payer": payer, "receiver": receiver, "kind": kind, "amount": amount, **more}
+
+
+def scenario(name: str, *changes: tuple[str, str, float] | tuple[str, str, float, int, int]) -> list[Row]:
+    """Rows of the scenarios table; a change is (parameter, op, value) or (parameter, op, value, start, end)."""
+    keys = ("parameter", "op", "value", "start", "end")
+    return [{"scenario": name} | dict(zip(keys, change, strict=False)) for change in changes]
+
+
+def every_series(made: System) -> list[str]:
+    """All that `record=` can name."""
+    names = [f"cash:{name}" for name in made.entity_names] + [f"flow:{name}" for name in made.flow_names]
+    names += [f"measure:{name}" for name in made.measure_names]
+    return [*names, *(f"factor:{name}" for name in made.factor_names), "estate"]
+
+
+def by_item(table: pa.Table, column: str) -> dict[str, list[Any]]:
+    """A column of a replay's table as a list over periods, by item (the table's second column)."""
+    values: dict[str, list[Any]] = {}
+    for item, value in zip(table.column(1).to_pylist(), table[column].to_pylist(), strict=True):
+        values.setdefault(item, []).append(value)
+    return values
+
+
+def matrix(table: pa.Table, column: str, periods: int) -> NDArray[Any]:
+    """A column of a replay's table as an array (T, items)."""
+    return np.asarray(table[column].to_numpy(zero_copy_only=False)).reshape(periods, -1)
+
+
+def paid(replay: Replay) -> dict[str, list[float]]:
+    """What each flow paid, over periods."""
+    return by_item(replay.flows, "paid")
+
+
+def cash(replay: Replay) -> dict[str, list[float]]:
+    """Each entity's cash at the end of each period."""
+    return by_item(replay.entities, "closing_cash")

@@ -1,0 +1,41 @@
+"""Fixtures and Hypothesis profiles that all tests share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from needs import require
+
+import gpustress as gs
+from gpustress.backends import ENVIRONMENT_VARIABLE
+
+NEEDED_BY = {"native": "compiler", "cupy": "gpu"}  # as GPUSTRESS_REQUIRE names it
+
+# `ci` draws the same examples every time; `--hypothesis-profile=deep` draws others, twenty times as many.
+# Tests say how many they want of a hundred: `build.examples`.
+SLOW_MACHINES = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=SLOW_MACHINES)
+settings.register_profile("deep", deadline=None, max_examples=2000, suppress_health_check=SLOW_MACHINES)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_backend_from_outside() -> None:
+    """A test runs on the backend that it names, whatever the caller's environment says."""
+    os.environ.pop(ENVIRONMENT_VARIABLE, None)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(info, id=info.name, marks=[pytest.mark.gpu] if NEEDED_BY.get(info.name) == "gpu" else [])
+        for info in gs.backends()
+    ],
+)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of each backend in turn; skipped where one does not work here."""
+    name: str = request.param.name
+    require(NEEDED_BY.get(name, name), request.param.works, f"backend {name}: {request.param.reason}")
+    return name

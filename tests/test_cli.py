@@ -1,0 +1,351 @@
+"""The command line: what it prints, how it ends, and what bad input gets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made import made_system
+
+from gpustress import cli
+from gpustress.simulation import simulate
+from gpustress.store import read_result
+from gpustress.summary import summarise
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+LOAN = {
+    "name": ["term"],
+    "borrower": ["alpha"],
+    "lender": ["gamma"],
+    "principal": [30.0],
+    "rate": [0.1],
+    "years": [1.0],
+}
+SCENARIOS = {
+    "scenario": ["base", "slump"],
+    "parameter": [None, "flow.sales.scale"],
+    "op": [None, "set"],
+    "value": [None, 0.5],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A system whose lender fails by liquidity when its borrower does not pay."""
+    entities = {"name": ["alpha", "[bold]beta", "gamma"], "cash": [1.0, 5.0, 2.0], "hazard": [0.2, 0.0, 0.0]}
+    flows = {
+        "name": ["sales", "rent", "wages"],
+        "payer": [None, "alpha", "gamma"],
+        "receiver": ["alpha", "gamma", None],
+        "kind": ["revenue", "rent", "opex"],
+        "amount": [20.0, 8.0, 8.0],
+    }
+    system = made_system(entities=entities, flows=flows, loans=LOAN, scenarios=SCENARIOS)
+    system.write(tmp_path / "system")
+    return tmp_path / "system"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the command line in this process: exit code, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gpustress", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            cli.main()
+        return leaving.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def command(*arguments, **options):
+    environment = ENVIRONMENT | options.pop("environment", {})
+    line = [sys.executable, "-m", "gpustress", *map(str, arguments)]
+    return subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, **options
+    )
+
+
+# --- run ---
+
+
+def test_run_prints_who_fails_when_and_by_contagion(call, folder):
+    code, out, err = call("run", folder, "--paths", 500, "--seed", 3)
+    assert (code, err) == (0, "")
+    assert "500 paths, 8 periods from 2026Q1 to 2027Q4, seed 3" in out
+    assert "slump: who fails by 2027Q4" in out
+    assert "base/first_round" in out  # of the book, and nowhere else
+    assert "contagion, %" in out
+    assert "ES 99 %" in out
+    assert "In no path (below 0.6 % with 95 % confidence): [bold]beta." in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_run_with_json_prints_the_summary_unrounded(call, folder):
+    code, out, _ = call("run", folder, "--paths", 200, "--json")
+    assert code == 0
+    from gpustress.system import read_system
+
+    run = simulate(read_system(folder), paths=200, effects=["first_round", "full"])
+    assert json.loads(out) == json.loads(json.dumps(summarise(run)))
+    assert not {"NaN", "Infinity"} & set(out.replace(",", " ").split())
+
+
+def test_the_same_seed_gives_the_same_output(call, folder):
+    first = call("run", folder, "--paths", 100, "--seed", 5, "--json")
+    assert first == call("run", folder, "--paths", 100, "--seed", 5, "--json", "--memory", "100MB")
+    assert first != call("run", folder, "--paths", 100, "--seed", 6, "--json")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), ["first_round", "full"]),
+        (("--effects", "none,full"), ["none", "full"]),
+        (("--effects", "none", "--effects", "full, first_round"), ["none", "full", "first_round"]),
+        (("--effects", "full"), ["full"]),
+    ],
+)
+def test_effects_are_repeated_or_parted_by_commas(call, folder, options, expected):
+    _, out, _ = call("run", folder, "--paths", 10, "--json", *options)
+    assert [run["effects"] for run in json.loads(out)["runs"]] == expected * 2
+
+
+def test_run_takes_scenarios_from_a_file(call, folder, tmp_path):
+    (tmp_path / "mine.csv").write_text("scenario,parameter,op,value\nmild,flow.sales.scale,set,0.9\n")
+    _, out, _ = call("run", folder, "--paths", 10, "--json", "--scenarios", tmp_path / "mine.csv")
+    assert {run["scenario"] for run in json.loads(out)["runs"]} == {"mild"}
+
+
+def test_run_writes_the_same_bytes_whatever_the_memory(call, folder, tmp_path):
+    options = ("--paths", 3000, "--seed", 1, "--record", "cash:alpha", "--record", "estate")
+    code, _, err = call("run", folder, *options, "--out", tmp_path / "one", "--memory", "20MB")
+    assert code == 0
+    assert str(tmp_path / "one") in err
+    assert call("run", folder, *options, "--out", tmp_path / "two", "--memory", "2GiB")[0] == 0
+    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    assert list(read_result(tmp_path / "one").series) == ["cash:alpha", "estate"]
+
+
+def test_a_folder_that_can_not_be_replaced_is_refused_before_the_run(call, folder, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("gpustress.simulation.simulate", never)
+    code, _, err = call("run", folder, "--out", folder)
+    assert code == 2
+    assert "no result" in err
+
+
+def test_no_progress_is_printed_where_there_is_no_terminal(folder):
+    process = command("run", folder, "--paths", 100)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err == ""
+    assert "\x1b" not in out
+
+
+def test_a_terminal_that_lacks_characters_gets_others(folder):
+    process = command("run", folder, "--paths", 20, environment={"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "?" in out
+
+
+# --- check and info ---
+
+
+def test_check_tells_size_and_effort(call, folder):
+    code, out, err = call("check", folder)
+    assert (code, err) == (0, "")
+    assert "no problems" in out
+    assert "entities 3" in out
+    assert "of memory" in out
+
+
+def test_check_with_json(call, folder):
+    code, out, _ = call("check", folder, "--paths", 77, "--json")
+    told = json.loads(out)
+    assert (code, told["ok"], told["size"]["loans"]) == (0, True, 1)
+    assert told["estimate"]["paths"] == 77
+    assert told["estimate"]["runs"] == 4
+
+
+def test_check_lists_every_problem_at_once(call, folder):
+    flows = (folder / "flows.csv").read_text().replace("alpha", "alhpa")
+    (folder / "flows.csv").write_text(flows.replace("opex", "opexx"))
+    code, out, err = call("check", folder)
+    assert (code, out) == (2, "")
+    assert err.count("Did you mean `alpha`?") == 2
+    assert "opexx" in err
+    assert "Traceback" not in err
+    code, out, err = call("check", folder, "--json")
+    told = json.loads(out)
+    assert (code, told["ok"], err) == (2, False, "")
+    assert [problem["table"] for problem in told["problems"]] == ["flows"] * 3
+    assert set(told["problems"][0]) == {"table", "row", "column", "value", "message", "remedy"}
+
+
+def test_check_tells_notes(call, folder):
+    file = folder / "loans.csv"
+    header, row = file.read_text().splitlines()
+    cells = dict(zip(header.split(","), row.split(","), strict=True)) | {"spread": "0.02"}
+    file.write_text(f"{','.join(cells)}\n{','.join(cells.values())}\n")
+    code, out, _ = call("check", folder)
+    assert code == 0
+    assert "Note: `loans`" in out
+    told = json.loads(call("check", folder, "--json")[1])
+    assert [note["column"] for note in told["notes"]] == ["spread"]
+
+
+def test_info_says_which_backend_is_taken_and_why(call, monkeypatch):
+    monkeypatch.delenv("GPUSTRESS_BACKEND", raising=False)
+    assert call("info")[0] == 0
+    told = json.loads(call("info", "--json")[1])
+    assert told["taken"] in {backend["name"] for backend in told["backends"] if backend["works"]}
+    assert told["why"] == "the best that works"
+    monkeypatch.setenv("GPUSTRESS_BACKEND", "numpy")
+    told = json.loads(call("info", "--json")[1])
+    assert (told["taken"], told["why"]) == ("numpy", "GPUSTRESS_BACKEND=numpy")
+    monkeypatch.setenv("GPUSTRESS_BACKEND", "abacus")
+    code, _, err = call("info")
+    assert code == 2
+    assert "GPUSTRESS_BACKEND" in err
+
+
+# --- exit codes ---
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--effects", "ful"), "full"),
+        (("--effects", ""), "effects"),
+        (("--backend", "abacus"), "backend"),
+        (("--memory", "much"), "memory"),
+        (("--memory", "1kB"), "memory"),
+        (("--record", "cash:alhpa"), "alpha"),
+        (("--scenarios", "nowhere.csv"), "--scenarios"),
+        (("--scenarios", __file__), "--scenarios"),
+        (("--seed", 2**64), "seed"),
+        (("--seed", -1), "--seed"),
+        (("--paths", 0), "--paths"),
+        (("--paths", "many"), "--paths"),
+        (("--pahts", 1), "--paths"),
+        (("extra",), "extra"),
+    ],
+)
+def test_bad_options_get_one_message_and_exit_2(call, folder, options, named):
+    code, out, err = call("run", folder, *options)
+    assert (code, out) == (2, "")
+    assert named in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["check", "run"])
+def test_a_missing_folder_is_bad_input(call, name, tmp_path):
+    code, out, err = call(name, tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    assert "is no folder" in err
+    assert json.loads(call(name, tmp_path / "nowhere", "--json")[1])["ok"] is False
+
+
+def test_an_unknown_command_is_bad_input(call):
+    assert call("rum")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(KeyboardInterrupt(), 3), (OSError(28, "No space left"), 1), (MemoryError(), 1)]
+)
+def test_what_is_no_bad_input_has_its_own_exit_code(call, folder, monkeypatch, fault, code):
+    def fail(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("gpustress.simulation.simulate", fail)
+    found, out, err = call("run", folder)
+    assert (found, out) == (code, "")
+    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_fault_of_ours_shows_its_traceback(folder):
+    script = "import gpustress.simulation as s, gpustress.cli as c; s.simulate = None; c.main()"
+    line = [sys.executable, "-c", script, "run", folder]
+    done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 1
+    assert "TypeError" in done.stderr
+
+
+INTERRUPTED = """
+import sys, time
+import gpustress.simulation as simulation
+from gpustress.cli import main
+
+simulate = simulation.simulate
+
+def wait(done, total):
+    print("running", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+simulation.simulate = lambda *arguments, **options: simulate(*arguments, **options | {"progress": wait})
+main()
+"""
+
+
+def test_ctrl_c_ends_a_run_with_exit_3_and_nothing_written(folder, tmp_path):
+    line = [sys.executable, "-c", INTERRUPTED, "run", folder, "--out", tmp_path / "out"]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True
+    ) as process:
+        assert process.stderr.readline() == "running\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (3, "", "Interrupted.\n")
+    assert sorted(os.listdir(tmp_path)) == ["system"]
+
+
+@pytest.mark.parametrize("name", ["run", "check", "info"])
+@pytest.mark.parametrize(("options", "unbuffered"), [((), ""), (("--json",), ""), ((), "1")])
+def test_a_reader_that_leaves_gets_no_traceback(folder, name, options, unbuffered):
+    arguments = () if name == "info" else (folder, "--paths", 20)
+    process = command(name, *arguments, *options, environment={"PYTHONUNBUFFERED": unbuffered})
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 1
+
+
+# --- speed ---
+
+
+def test_help_does_without_heavy_imports():
+    script = """
+import sys
+from gpustress.cli import main
+sys.argv[1:] = ["--help"]
+try:
+    main()
+finally:
+    print([name for name in ("numpy", "pyarrow", "scipy", "pandas", "rich") if name in sys.modules])
+"""
+    line = [sys.executable, "-c", script]
+    done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_takes_less_than_half_a_second():
+    def seconds():
+        start = time.perf_counter()
+        process = command("--help")
+        process.communicate()
+        assert process.returncode == 0
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 0.5

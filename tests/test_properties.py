@@ -1,0 +1,457 @@
+"""What holds in every system: properties of the model over random ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import build
+import numpy as np
+import pytest
+import strategies
+from build import Row, Tables, examples
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import gpustress as gs
+from gpustress import Replay, Result, System
+from gpustress.backends import get_backend
+from gpustress.backends.base import Block, Outcome, Series
+from gpustress.program import Program, compile_program
+from gpustress.schema import CAUSES, RANKS
+from gpustress.simulation import plan, result_bytes
+
+Drawn = tuple[dict[str, Any], Tables]
+ROUNDING = 1e-9  # relative; what the tolerance of a shortfall lets pass lies below it, too
+FIGURES = ("total", "npv", "trough", "payback")
+BY_ENTITY = ("failed_at", "cause", "lowest_liquidity", "final_cash")
+
+
+# ---------------------------------------------------------------------------------- tools
+
+
+def run(made: System, backend: str, **more: Any) -> Result:
+    """A few paths with every series recorded."""
+    return gs.simulate(made, backend=backend, record=build.every_series(made), **{"paths": 3, "seed": 5} | more)
+
+
+def replays(made: System, backend: str, effects: str, path: int = 3) -> Iterator[Replay]:
+    """One path of every scenario under the same effects."""
+    other = next(name for name in strategies.EFFECTS if name != effects)
+    for name in made.scenarios["scenario"].unique().to_pylist() or ["base"]:
+        # With several effects, what a scenario says of its own does not count.
+        yield gs.replay(
+            made, scenario=f"{name}/{effects}", path=path, seed=5, effects=[effects, other], backend=backend
+        )
+
+
+def stops(replay: Replay) -> dict[str, int]:
+    """The period from which each entity that failed neither pays nor receives."""
+    events = replay.events.to_pylist()
+    return {e["entity"]: e["period"] + (e["cause"] in ("liquidity", "solvency")) for e in events}
+
+
+def by_period(table: Any, item: str, periods: int) -> list[dict[str, Row]]:
+    """A replay's table as rows by period and item."""
+    rows: list[dict[str, Row]] = [{} for _ in range(periods)]
+    for row in table.to_pylist():
+        rows[row["period"]][row[item]] = row
+    return rows
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def arrays(result: Result) -> dict[str, NDArray[Any]]:
+    """Everything that a result holds of its paths, the scenarios first."""
+    named = {name: getattr(result, name) for name in (*BY_ENTITY, "exact_finishes")}
+    for name, measure in result.measures.items():
+        named |= {f"{figure} of {name}": getattr(measure, figure) for figure in FIGURES}
+    return named | result.series
+
+
+def differing(one: Result, other: Result) -> list[str]:
+    """What is not the same to the bit in two results."""
+    ours, theirs = arrays(one), arrays(other)
+    assert list(ours) == list(theirs)
+    return [name for name, array in ours.items() if not same_bits(array, theirs[name])]
+
+
+def shuffled(rows: list[Row], seed: int) -> list[Row]:
+    return Random(seed).sample(rows, len(rows))
+
+
+def without_own_effects(tables: Tables) -> Tables:
+    rows = [{k: v for k, v in row.items() if k != "effects"} for row in tables["scenarios"]]
+    return tables | {"scenarios": rows}
+
+
+# ------------------------------------------------------------------------------- payments
+
+
+@examples(50)
+@given(system=strategies.systems(max_scenarios=1), path=st.integers(0, 1000))
+def test_money_is_conserved_in_every_period(backend: str, system: Drawn, path: int) -> None:
+    """What is paid is received; what leaves with the failed is the estate's."""
+    made = build.system(*system)
+    periods = made.settings.periods
+    for replay in replays(made, backend, "full", path):
+        stopped, estate = stops(replay), replay.estate["estate"].to_pylist()
+        entities, flows = by_period(replay.entities, "entity", periods), by_period(replay.flows, "flow", periods)
+        for t in range(periods):
+            going = {name for name in made.entity_names if t < stopped.get(name, periods)}
+            received, spent = dict.fromkeys(made.entity_names, 0.0), dict.fromkeys(made.entity_names, 0.0)
+            from_outside, at_stake = 0.0, 0.0
+            for flow in flows[t].values():
+                assert 0.0 <= flow["paid"] <= flow["billed"]
+                inside = flow["payer"] in going, flow["receiver"] in going
+                if inside[0]:
+                    spent[flow["payer"]] += flow["paid"]
+                if inside[1]:
+                    received[flow["receiver"]] += flow["paid"]
+                from_outside += flow["paid"] * (inside[1] - inside[0])
+                at_stake += flow["billed"]
+            for name, row in entities[t].items():
+                interest = row["line_interest"] * row["ratio_debt"]
+                spent[name] += interest
+                from_outside += row["deposit_interest"] - interest
+                at_stake += abs(row["opening_cash"])
+                assert row["receipts"] == pytest.approx(received[name], rel=ROUNDING, abs=0.0)
+                assert row["payments"] == pytest.approx(spent[name], rel=ROUNDING, abs=0.0)
+            opening = sum(row["opening_cash"] for row in entities[t].values())
+            closing = sum(row["closing_cash"] for row in entities[t].values())
+            assert closing == pytest.approx(opening + from_outside - estate[t], rel=0.0, abs=ROUNDING * at_stake)
+
+
+@examples(40)
+@given(system=strategies.systems(max_scenarios=1), effects=st.sampled_from(strategies.EFFECTS))
+def test_ratios_lie_between_0_and_1(backend: str, system: Drawn, effects: str) -> None:
+    for replay in replays(build.system(*system), backend, effects):
+        for rank in RANKS:
+            ratio = replay.entities[f"ratio_{rank}"].to_numpy()
+            assert ((ratio >= 0.0) & (ratio <= 1.0)).all()
+
+
+@examples(50)
+@given(system=strategies.systems(max_scenarios=1), effects=st.sampled_from(["first_round", "full"]))
+def test_who_has_stopped_pays_nothing(backend: str, system: Drawn, effects: str) -> None:
+    """Nor does it receive, or earn or owe interest; only others may take its capacity over, at a price."""
+    made = build.system(*system)
+    relet_price = dict(zip(made.flows["name"].to_pylist(), made.flows["relet_price"].to_pylist(), strict=True))
+    for replay in replays(made, backend, effects):
+        stopped = stops(replay)
+        for row in replay.entities.to_pylist():
+            if row["period"] >= stopped.get(row["entity"], made.settings.periods):
+                for amount in ("receipts", "payments", "deposit_interest", "line_interest", "closing_cash"):
+                    assert row[amount] == 0.0, (amount, row)
+        for row in replay.flows.to_pylist():
+            if row["period"] >= stopped.get(row["payer"], made.settings.periods):
+                relet = effects == "full" and row["rank"] != "discretionary" and relet_price.get(row["flow"])
+                assert relet or row["paid"] == 0.0, row
+            if effects == "full" and row["rank"] == "discretionary":
+                assert row["period"] < stopped.get(row["receiver"], made.settings.periods) or row["paid"] == 0.0
+
+
+# ------------------------------------------------------------------------------- failures
+
+
+@examples(40)
+@given(system=strategies.systems())
+def test_none_never_fails_anyone(backend: str, system: Drawn) -> None:
+    settings, tables = system
+    made = build.system(settings, without_own_effects(tables))
+    result = run(made, backend, effects="none")
+    assert (result.failed_at == settings["periods"]).all()
+    assert (result.cause == CAUSES.index("none")).all()
+    assert not result.series["estate"].any()
+
+
+@examples(60)
+@given(data=st.data(), system=strategies.systems(max_scenarios=0))
+def test_more_cash_never_makes_anyone_fail_earlier_in_first_round(
+    backend: str, data: st.DataObject, system: Drawn
+) -> None:
+    settings, tables = system
+    entities = tables["entities"]
+    more = data.draw(st.lists(st.floats(0.0, 100.0), min_size=len(entities), max_size=len(entities)))
+    richer = [row | {"cash": row["cash"] + extra} for row, extra in zip(entities, more, strict=True)]
+    poor = run(build.system(settings, tables), backend, effects="first_round", paths=8)
+    rich = run(build.system(settings, tables | {"entities": richer}), backend, effects="first_round", paths=8)
+    assert (rich.failed_at >= poor.failed_at).all()
+
+
+# ------------------------------------------------------------------------- order and company
+
+
+@examples(30)
+@given(system=strategies.systems(), seed=st.integers(0, 99), table=st.sampled_from(["entities", "flows", "loans"]))
+def test_permuting_entities_flows_or_loans_permutes_the_result(
+    backend: str, system: Drawn, seed: int, table: str
+) -> None:
+    settings, tables = system
+    made = build.system(settings, tables)
+    other = build.system(settings, tables | {table: shuffled(tables[table], seed)})
+    ours, theirs = run(made, backend), run(other, backend)
+    place = [theirs.entities.index(name) for name in ours.entities]
+    assert (ours.failed_at == theirs.failed_at[:, :, place]).all()
+    assert (ours.cause == theirs.cause[:, :, place]).all()
+    # Sums run in the order of the tables, so they may round differently.
+    money = [series for name, series in ours.series.items() if name.startswith(("cash:", "flow:"))]
+    largest = np.max([np.abs(series).max(axis=(0, 2), keepdims=True) for series in money], axis=0)
+    for name, series in ours.series.items():
+        scale = 1.0 if name.startswith("factor:") else np.maximum(largest, np.abs(series).max(initial=0.0))
+        assert (np.abs(series - theirs.series[name]) <= ROUNDING * scale).all(), name
+    for name, measure in ours.measures.items():
+        assert (measure.payback == theirs.measures[name].payback).all()
+
+
+@examples(30)
+@given(system=strategies.systems(max_scenarios=4), seed=st.integers(0, 99))
+def test_permuting_scenarios_permutes_the_result(backend: str, system: Drawn, seed: int) -> None:
+    settings, tables = system
+    names = list(dict.fromkeys(row["scenario"] for row in tables["scenarios"]))
+    assume(len(names) > 1)
+    order = {name: place for place, name in enumerate(Random(seed).sample(names, len(names)))}
+    rows = sorted(tables["scenarios"], key=lambda row: order[row["scenario"]])  # stable: rows apply in their order
+    ours = run(build.system(settings, tables), backend)
+    theirs = run(build.system(settings, tables | {"scenarios": rows}), backend)
+    place = [theirs.scenarios.index(name) for name in ours.scenarios]
+    other = arrays(theirs)
+    for name, array in arrays(ours).items():
+        assert same_bits(array, other[name][place]), name
+
+
+@examples(30)
+@given(system=strategies.systems(), seed=st.integers(0, 99))
+def test_the_order_of_uncorrelated_factors_does_not_matter(backend: str, system: Drawn, seed: int) -> None:
+    settings, tables = system
+    rows = [row for row in tables["scenarios"] if row["parameter"] != "correlation.stress"]
+    tables = tables | {"correlations": [], "scenarios": rows}
+    other = tables | {"factors": shuffled(tables["factors"], seed)}
+    ours = arrays(run(build.system(settings, tables), backend))
+    theirs = arrays(run(build.system(settings, other), backend))
+    assert [name for name in ours if not same_bits(ours[name], theirs[name])] == []
+
+
+@examples(30)
+@given(system=strategies.systems())
+def test_an_unconnected_entity_or_factor_at_the_end_changes_nothing(backend: str, system: Drawn) -> None:
+    settings, tables = system
+    entity = build.entity("company", 5.0, hazard=0.3, cash_rate=0.1)
+    factor = {"name": "company", "process": "ou", "initial": 2.0, "volatility": 0.5, "reversion": 1.0, "jump_rate": 1.0}
+    more = tables | {"entities": [*tables["entities"], entity], "factors": [*tables["factors"], factor]}
+    ours, theirs = run(build.system(settings, tables), backend), run(build.system(settings, more), backend)
+    other = arrays(theirs)
+    for name, array in arrays(ours).items():
+        if name != "estate":  # which holds the newcomer's cash
+            assert same_bits(array, other[name][..., :-1] if name in BY_ENTITY else other[name]), name
+
+
+@examples(30)
+@given(system=strategies.systems(), more=st.integers(1, 9))
+def test_a_longer_horizon_changes_nothing_of_what_was_there(backend: str, system: Drawn, more: int) -> None:
+    settings, tables = system
+    periods = settings["periods"]
+    ours = run(build.system(settings, tables), backend)
+    theirs = run(build.system(settings | {"periods": periods + more}, tables), backend)
+    for name, series in ours.series.items():
+        assert same_bits(series, theirs.series[name][:, :, :periods]), name
+    before = theirs.failed_at < periods
+    assert (np.where(before, theirs.failed_at, periods) == ours.failed_at).all()
+    assert (np.where(before, theirs.cause, 0) == ours.cause).all()
+
+
+# -------------------------------------------------------------------------- blocks, replay
+
+
+def in_blocks(program: Program, backend: str, seed: int, paths: int, size: int) -> list[NDArray[Any]]:
+    """Every array of the outcome, put together from blocks of `size` paths."""
+    chosen = get_backend(backend)
+    wanted = [("cash", program.entity_count), ("flow", program.flow_count), ("measure", program.measure_count)]
+    wanted += [("factor", program.factor_count), ("estate", 1)]
+    series = tuple(Series(kind, item) for kind, count in wanted for item in range(count))
+    outcomes = [
+        chosen.simulate(program, Block(seed, first, min(size, paths - first)), series)
+        for first in range(0, paths, size)
+    ]
+    together = []
+    for field in dataclasses.fields(Outcome):
+        parts = [getattr(outcome, field.name) for outcome in outcomes]
+        counted = field.name in ("exact_finishes", "updates")
+        together.append(np.sum(parts, axis=0) if counted else np.concatenate(parts, axis=1))
+    return together
+
+
+@examples(15)
+@given(system=strategies.systems(), seed=st.integers(0, 2**64 - 1))
+def test_the_split_into_blocks_changes_no_bit(backend: str, system: Drawn, seed: int) -> None:
+    made = build.system(*system)
+    program = compile_program(made, made.scenarios)
+    whole = in_blocks(program, backend, seed, paths=23, size=23)
+    for size in (1, 2, 3, 7, 16):
+        assert all(map(same_bits, whole, in_blocks(program, backend, seed, paths=23, size=size))), size
+
+
+def test_the_split_into_large_blocks_changes_no_bit(backend: str) -> None:
+    made = build.system(*a_large_system())
+    program = compile_program(made, made.scenarios)
+    whole = in_blocks(program, backend, 9, paths=300, size=300)
+    for size in (64, 65, 128, 299):
+        assert all(map(same_bits, whole, in_blocks(program, backend, 9, paths=300, size=size))), size
+
+
+def test_the_memory_given_changes_no_bit(backend: str) -> None:
+    made, paths = build.system(*a_large_system()), 200
+    program, chosen = compile_program(made, made.scenarios), get_backend(backend)
+    series = len(build.every_series(made))
+    least = result_bytes(program, paths, series) + chosen.block_bytes(program, 1, series)
+    sizes = set()
+    whole = run(made, backend, paths=paths, memory="2GB")
+    for memory in (least, least + 5 * chosen.block_bytes(program, 1, 0), 2 * least):
+        sizes.add(plan(program, chosen, paths, series, memory))
+        assert differing(whole, run(made, backend, paths=paths, memory=memory)) == []
+    assert min(sizes) < paths, "the least memory has to cut the run into blocks"
+    assert len(sizes) > 1
+
+
+def a_large_system() -> Drawn:
+    """Many entities and flows, with everything in it."""
+    shape = {
+        "periods_per_year": 4, "periods": 12, "unit": 1.0, "tightness": 0.5, "odd_names": False, "entities": 12,
+        "processes": list(strategies.PROCESSES), "correlated": True, "triggers": 0.5, "ring": "leaking", "flows": 40,
+        "driven": 0.2, "loans": 5, "exposures": 8, "measures": 3, "positions": 0, "scenarios": 3,
+        "default_costs": True, "shuffled": True, "edge": True,
+    }  # fmt: skip
+    return strategies.Maker(Random(4), shape).make()
+
+
+@examples(40)
+@given(system=strategies.systems(), path=st.integers(0, 7), effects=st.sampled_from(strategies.EFFECTS))
+def test_replay_equals_the_run_to_the_bit(backend: str, system: Drawn, path: int, effects: str) -> None:
+    made = build.system(*system)
+    periods = made.settings.periods
+    result = run(made, backend, paths=8, effects=effects)
+    for s, name in enumerate(result.scenarios):
+        replay = gs.replay(made, scenario=name, path=path, seed=5, effects=effects, backend=backend)
+        for kind, table, column in (
+            ("cash", replay.entities, "closing_cash"),
+            ("flow", replay.flows, "paid"),
+            ("measure", replay.measures, "value"),
+            ("factor", replay.factors, "value"),
+        ):
+            for item, values in build.by_item(table, column).items():
+                assert same_bits(values, result.series[f"{kind}:{item}"][s, path]), f"{kind}:{item}"
+        assert same_bits(replay.estate["estate"].to_numpy(), result.series["estate"][s, path])
+        for item, values in build.by_item(replay.measures, "running_total").items():
+            assert values[-1] == result.measures[item].total[s, path]
+            assert min(values) == result.measures[item].trough[s, path]
+        failed = {
+            entity: (int(result.failed_at[s, path, i]), CAUSES[result.cause[s, path, i]])
+            for i, entity in enumerate(result.entities)
+            if result.failed_at[s, path, i] < periods
+        }
+        assert {e["entity"]: (e["period"], e["cause"]) for e in replay.events.to_pylist()} == failed
+        assert replay.events["period"].to_pylist() == sorted(replay.events["period"].to_pylist())
+
+
+@examples(8)
+@given(system=strategies.systems(), format_=st.sampled_from(["csv", "parquet", "arrow"]))
+def test_a_system_written_and_read_back_gives_the_same_bits(backend: str, system: Drawn, format_: Any) -> None:
+    made = build.system(*system)
+    with tempfile.TemporaryDirectory() as folder:
+        made.write(Path(folder) / "system", format_)
+        back = gs.read_system(Path(folder) / "system")
+    assert back == made
+    ours, theirs = run(made, backend), run(back, backend)
+    assert ours.digest == theirs.digest
+    assert differing(ours, theirs) == []
+
+
+# ------------------------------------------------------------------------ scale, scenarios
+
+
+def scaled(tables: Tables, factor: float) -> Tables:
+    """All money times `factor`."""
+    money = {
+        "entities": ("cash", "credit_line", "reserve", "other_assets", "other_debt"),
+        "flows": ("amount", "opening_book"),
+        "schedules": ("amount",),
+        "loans": ("principal",),
+        "exposures": ("amount",),
+        "positions": ("exposure",),
+    }
+    driven = {row["name"] for row in tables["flows"] if row.get("driver") is not None}
+    new = dict(tables)
+    for table, names in money.items():
+        new[table] = []
+        for row in tables[table]:
+            is_ratio = table in ("flows", "schedules") and row.get("flow", row.get("name")) in driven
+            chosen = [name for name in names if name in row and not (is_ratio and name == "amount")]
+            new[table].append(row | {name: row[name] * factor for name in chosen})
+    new["scenarios"] = []
+    for row in tables["scenarios"]:
+        parameter = row["parameter"] or ""
+        is_money = parameter.startswith("entity.") and parameter.endswith((".cash", ".credit_line"))
+        change = {"value": row["value"] * factor} if is_money and row["op"] in ("set", "add") else {}
+        new["scenarios"].append(row | change)
+    return new
+
+
+@examples(40)
+@given(system=strategies.systems(), power=st.integers(-30, 40))
+def test_scaling_all_money_by_a_power_of_two_scales_all_amounts(backend: str, system: Drawn, power: int) -> None:
+    settings, tables = system
+    factor = 2.0**power
+    ours = arrays(run(build.system(settings, tables), backend))
+    theirs = arrays(run(build.system(settings, scaled(tables, factor)), backend))
+    for name, array in ours.items():
+        is_number = name in ("failed_at", "cause", "exact_finishes") or name.startswith(("factor:", "payback of"))
+        assert same_bits(array if is_number else array * factor, theirs[name]), name
+
+
+@examples(40)
+@given(data=st.data(), system=strategies.systems(max_loans=0, max_scenarios=0))
+def test_a_row_for_a_kind_scales_each_flow_of_the_kind_once(
+    backend: str, data: st.DataObject, system: Drawn
+) -> None:
+    """Also where one is driven, at any remove, by another of the kind; others move only with their driver."""
+    settings, tables = system
+    assume(tables["flows"])
+    kind = data.draw(st.sampled_from(sorted({row["kind"] for row in tables["flows"]})))
+    rows = build.scenario("kind", (f"flow.kind:{kind}.scale", "set", 0.25))
+    flows = {row["name"]: row for row in tables["flows"]}
+
+    def moves(name: str | None) -> bool:
+        return name is not None and (flows[name]["kind"] == kind or moves(flows[name].get("driver")))
+
+    ours = run(build.system(settings, tables), backend, effects="none")
+    theirs = run(build.system(settings, tables | {"scenarios": rows}), backend, effects="none")
+    for name in flows:
+        expected = ours.series[f"flow:{name}"] * (0.25 if moves(name) else 1.0)
+        assert same_bits(expected, theirs.series[f"flow:{name}"]), name
+
+
+@examples(30)
+@given(
+    system=strategies.systems(max_scenarios=2),
+    several=st.permutations(strategies.EFFECTS).flatmap(lambda all_: st.integers(2, 3).map(lambda n: all_[:n])),
+)
+def test_effects_side_by_side_see_the_same_draws(backend: str, system: Drawn, several: list[str]) -> None:
+    settings, tables = system
+    made = build.system(settings, without_own_effects(tables))
+    together = run(made, backend, effects=several)
+    names = list(dict.fromkeys(row["scenario"] for row in tables["scenarios"])) or ["base"]
+    assert list(together.scenarios) == [f"{name}/{effects}" for name in names for effects in several]
+    for place, effects in enumerate(several):
+        alone, runs = arrays(run(made, backend, effects=effects)), slice(place, None, len(several))
+        for name, array in arrays(together).items():
+            assert same_bits(array[runs], alone[name]), (effects, name)
+            if name.startswith("factor:"):
+                assert same_bits(array[runs], array[0 :: len(several)]), name
