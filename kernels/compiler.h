@@ -1,0 +1,99 @@
+// Everything that a compiler forces on us, and nothing else.
+//
+// A kernel is written once for the value type `real`: on the GPU a double, on the CPU a vector of GPUSTRESS_LANES doubles,
+// one path a lane. `mask` is what a comparison of two reals gives. select(mask, a, b) stands for a branch on data.
+#pragma once
+
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+
+#define GPUSTRESS_FUNCTION __device__ __forceinline__
+#define GPUSTRESS_METHOD __device__ __forceinline__
+#define GPUSTRESS_LANES 1
+typedef unsigned long long word;
+typedef long long integer;
+typedef double real;
+typedef bool mask;
+typedef integer whole;
+
+GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __fma_rn(a, b, c); }
+GPUSTRESS_FUNCTION double root(double x) { return __dsqrt_rn(x); }
+GPUSTRESS_FUNCTION whole bits_of(double x) { return __double_as_longlong(x); }
+GPUSTRESS_FUNCTION double of_bits(whole x) { return __longlong_as_double(x); }
+GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); }
+
+#else
+
+#define GPUSTRESS_FUNCTION static inline __attribute__((always_inline))
+#define GPUSTRESS_METHOD inline __attribute__((always_inline))
+#ifndef GPUSTRESS_LANES
+#define GPUSTRESS_LANES 8
+#endif
+typedef unsigned long long word;
+typedef long long integer;
+#if GPUSTRESS_LANES == 1
+typedef double real;
+typedef bool mask;
+typedef integer whole;
+#else
+typedef double real __attribute__((vector_size(8 * GPUSTRESS_LANES)));
+typedef integer whole __attribute__((vector_size(8 * GPUSTRESS_LANES)));
+typedef decltype(real{} < real{}) mask;
+#endif
+
+GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }
+GPUSTRESS_FUNCTION word high_product(word a, word b) { return (word)(((unsigned __int128)a * b) >> 64); }
+#if GPUSTRESS_LANES == 1
+GPUSTRESS_FUNCTION whole bits_of(double x) { return __builtin_bit_cast(whole, x); }
+GPUSTRESS_FUNCTION double of_bits(whole x) { return __builtin_bit_cast(double, x); }
+#else
+GPUSTRESS_FUNCTION whole bits_of(real x) { return (whole)x; }
+GPUSTRESS_FUNCTION real of_bits(whole x) { return (real)x; }
+GPUSTRESS_FUNCTION real fused(real a, real b, real c) {
+    real result;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = __builtin_fma(a[lane], b[lane], c[lane]);
+    return result;
+}
+GPUSTRESS_FUNCTION real root(real x) {
+    real result;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = __builtin_sqrt(x[lane]);
+    return result;
+}
+#endif
+
+#endif
+
+// One lane of a value, and a value that is the same in all lanes.
+#if GPUSTRESS_LANES == 1
+GPUSTRESS_FUNCTION double lane_of(real x, int) { return x; }
+GPUSTRESS_FUNCTION bool lane_of(mask m, int) { return m; }
+GPUSTRESS_FUNCTION void set_lane(real& x, int, double value) { x = value; }
+GPUSTRESS_FUNCTION real all_lanes(double x) { return x; }
+GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) { return x; }
+GPUSTRESS_FUNCTION bool some_lane(mask m) { return m; }
+GPUSTRESS_FUNCTION mask no_lane() { return false; }
+#else
+GPUSTRESS_FUNCTION double lane_of(real x, int lane) { return x[lane]; }
+GPUSTRESS_FUNCTION bool lane_of(mask m, int lane) { return m[lane] != 0; }
+GPUSTRESS_FUNCTION void set_lane(real& x, int lane, double value) { x[lane] = value; }
+GPUSTRESS_FUNCTION real all_lanes(double x) {
+    real result;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = x;
+    return result;
+}
+GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) {
+    whole result;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = x;
+    return result;
+}
+GPUSTRESS_FUNCTION bool some_lane(mask m) {
+    integer found = 0;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) found |= m[lane];
+    return found != 0;
+}
+GPUSTRESS_FUNCTION mask no_lane() { return mask{}; }
+#endif
+
+GPUSTRESS_FUNCTION real select(mask m, real a, real b) { return m ? a : b; }
+GPUSTRESS_FUNCTION real larger(real a, real b) { return a > b ? a : b; }
+GPUSTRESS_FUNCTION real smaller(real a, real b) { return a < b ? a : b; }

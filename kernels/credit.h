@@ -1,0 +1,34 @@
+// Step 2: credit events and imposed failures.
+#pragma once
+#include "factors.h"
+
+// E of every entity that has a hazard: exponential(1), drawn once a path.
+GPUSTRESS_FUNCTION void draw_limits(const Team& team, const Program& p, const State& s, int scenario, word seed, word path) {
+    team.each(p.entities, [&](int i) {
+        if (p.hazard[(integer)scenario * p.entities + i] > 0.0)
+            s.limit[i] = -logarithm(draw_uniforms(seed, p.entity_ids[i], path, 0, CREDIT_STREAM).u[0]);
+    });
+}
+
+GPUSTRESS_FUNCTION void note_failure(const State& s, int i, mask who, int t, double stops_at, int cause) {
+    s.failed_at[i] = select(who, all_lanes((double)t), s.failed_at[i]);
+    s.cause[i] = select(who, all_lanes((double)cause), s.cause[i]);
+    s.stops_at[i] = select(who, all_lanes(stops_at), s.stops_at[i]);
+}
+
+// H(t) = H(t-1) + h prod_k (X_k / initial_k)^gamma_k D; who has not failed fails once H >= E.
+GPUSTRESS_FUNCTION void credit_events(const Team& team, const Program& p, const State& s, int scenario, int t) {
+    const integer row = (integer)scenario * p.entities;
+    team.each(p.entities, [&](int i) {
+        mask alive = s.failed_at[i] >= (double)p.periods;
+        if (p.fail_at[row + i] == t) {
+            note_failure(s, i, alive, t, t, IMPOSED);
+            alive = no_lane();
+        }
+        if (p.hazard[row + i] > 0.0) {
+            const real power = power_product(p, s, p.hazard_sensitivities_start, p.hazard_sensitivities_column, i);
+            s.gathered[i] = s.gathered[i] + p.hazard[row + i] * power * p.period_years;
+            note_failure(s, i, alive & (s.gathered[i] >= s.limit[i]), t, t, CREDIT);
+        }
+    });
+}

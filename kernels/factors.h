@@ -1,0 +1,95 @@
+// Step 1: factors. A linear process y with a link to its observed value X.
+#pragma once
+#include "math.h"
+#include "philox.h"
+#include "state.h"
+#include "team.h"
+
+enum Stream { NORMALS_STREAM, CREDIT_STREAM, JUMPS_STREAM };
+
+// Uniforms of one word of each lane's path.
+struct Uniforms {
+    real u[4];
+};
+
+GPUSTRESS_FUNCTION Uniforms draw_uniforms(word seed, word identity, word first_path, word block, word stream) {
+    Uniforms drawn;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
+        const Words words = draw_words(seed, identity, first_path + (word)lane, block, stream);
+        for (int i = 0; i < 4; ++i) set_lane(drawn.u[i], lane, uniform(words.w[i]));
+    }
+    return drawn;
+}
+
+// Whether z of factor k reaches a factor that moves, its own or a correlated one.
+GPUSTRESS_FUNCTION bool needs_normals(const Program& p, int scenario, int k) {
+    const double* lower = p.cholesky + (integer)p.cholesky_of[scenario] * p.factors * p.factors;
+    for (int j = k; j < p.factors; ++j)
+        if (lower[j * p.factors + k] != 0.0 && p.deviation[scenario * p.factors + j] != 0.0) return true;
+    return false;
+}
+
+// Every fourth period the next block of normals, every second one the next block of jumps.
+GPUSTRESS_FUNCTION void draw_factors(const Team& team, const Program& p, const State& s, int scenario, int t, word seed, word path) {
+    if (t % 4 == 0)
+        team.each(p.factors, [&](int k) {
+            if (!needs_normals(p, scenario, k)) {
+                for (int i = 0; i < 4; ++i) s.normals[4 * k + i] = all_lanes(0.0);
+                return;
+            }
+            const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 4), NORMALS_STREAM);
+            for (int i = 0; i < 4; ++i) s.normals[4 * k + i] = inverse_normal(drawn.u[i]);
+        });
+    if (t % 2 == 0)
+        team.each(p.factors, [&](int k) {
+            s.jump[2 * k] = s.jump[2 * k + 1] = all_lanes(0.0);
+            if (!(p.jump_probability[k] > 0.0)) return;
+            const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 2), JUMPS_STREAM);
+            for (int i = 0; i < 2; ++i) {
+                const real size = fused(all_lanes(p.jump_volatility[k]), inverse_normal(drawn.u[2 * i + 1]), all_lanes(p.jump_mean[k]));
+                s.jump[2 * k + i] = select(drawn.u[2 * i] < p.jump_probability[k], size, all_lanes(0.0));
+            }
+        });
+}
+
+GPUSTRESS_FUNCTION real linked(int link, real y) {
+    if (link == EXPONENTIAL_LINK) return exponential(y);
+    if (link == LOGISTIC) return 1.0 / (1.0 + exponential(-y));
+    return y;
+}
+
+// y(t) = a + b y(t-1) + s eps(t) + jump; X(t) = clip(link(y + shift), floor, cap), then the scenario's `value`.
+GPUSTRESS_FUNCTION void step_factors(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, integer path) {
+    const double* lower = p.cholesky + (integer)p.cholesky_of[scenario] * p.factors * p.factors;
+    const integer row = (integer)scenario * p.factors;
+    team.each(p.factors, [&](int k) {
+        real eps = all_lanes(0.0);
+        if (p.deviation[row + k] != 0.0)
+            for (int j = 0; j <= k; ++j)
+                if (lower[k * p.factors + j] != 0.0)
+                    eps = fused(all_lanes(lower[k * p.factors + j]), s.normals[4 * j + t % 4], eps);
+        real y = fused(all_lanes(p.persistence[row + k]), s.y[k], all_lanes(p.constant_term[row + k]));
+        y = fused(all_lanes(p.deviation[row + k]), eps, y) + s.jump[2 * k + t % 2];
+        s.y[k] = y;
+        real x = linked(p.link[k], y + p.curves[(integer)p.shift[row + k] * p.periods + t]);
+        if (job.given[k] >= 0)
+            for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
+                const integer last = job.paths - 1, place = path + lane < last ? path + lane : last;
+                set_lane(x, lane, job.factor_paths[((integer)job.given[k] * job.paths + place) * p.periods + t]);
+            }
+        x = smaller(larger(x, all_lanes(p.floor[k])), all_lanes(p.cap[k]));
+        const double scale = p.curves[(integer)p.value_scale[row + k] * p.periods + t];
+        x = fused(x, all_lanes(scale), all_lanes(p.curves[(integer)p.value_add[row + k] * p.periods + t]));
+        s.observed[k] = x;
+        s.log_ratio[k] = logarithm(x / p.initial[k]);  // used where a sensitivity names the factor, which is positive then
+    });
+}
+
+// prod_k (X_k / initial_k)^elasticity_k over a row of sensitivities.
+GPUSTRESS_FUNCTION real power_product(const Program& p, const State& s, const index32* start, const index32* column, int row) {
+    if (start[row] == start[row + 1]) return all_lanes(1.0);
+    real exponent = all_lanes(0.0);
+    for (index32 e = start[row]; e < start[row + 1]; ++e)
+        exponent = fused(all_lanes(p.sensitivity_elasticity[column[e]]), s.log_ratio[p.sensitivity_factor[column[e]]], exponent);
+    return exponential(exponent);
+}

@@ -1,0 +1,31 @@
+// Step 6: measures. Weighted sums of payments and of capex's non-cash lines.
+#pragma once
+#include "state.h"
+#include "team.h"
+
+constexpr double PAYBACK_TOLERANCE = 1e-9;  // of the sum so far of |weight * paid|
+
+GPUSTRESS_FUNCTION real line_value(const Program& p, const State& s, int line) {
+    if (line < p.flows) return s.paid[line];
+    line -= p.flows;
+    return line < p.capex_count ? s.depreciation[line] : s.impairment[line - p.capex_count];
+}
+
+GPUSTRESS_FUNCTION void measure(const Team& team, const Program& p, const State& s, int t) {
+    team.each(p.measures_count, [&](int m) {
+        real value = all_lanes(0.0), gross = s.gross[m];
+        for (index32 e = p.measures_start[m]; e < p.measures_start[m + 1]; ++e) {
+            const index32 place = p.measures_column[e];
+            const real term = p.measure_weight[place] * line_value(p, s, p.measure_line[place]);
+            value = value + term;
+            gross = gross + larger(term, -term);
+        }
+        s.measured[m] = value;
+        s.gross[m] = gross;
+        s.total[m] = s.total[m] + value;
+        s.npv[m] = fused(value, all_lanes(p.discount[t]), s.npv[m]);
+        s.trough[m] = smaller(s.trough[m], s.total[m]);
+        // The running total is negative in t: it pays back in t + 1 at the earliest.
+        s.payback[m] = select(s.total[m] < -PAYBACK_TOLERANCE * gross, all_lanes((double)(t + 1)), s.payback[m]);
+    });
+}

@@ -1,0 +1,54 @@
+// One path (one a lane) of one scenario: T periods of steps 1 to 7.
+#pragma once
+#include "billing.h"
+#include "books.h"
+#include "credit.h"
+#include "factors.h"
+#include "measures.h"
+#include "record.h"
+#include "settlement.h"
+
+GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job& job, const State& s, int scenario, integer path) {
+    const word first = (word)(job.first_path + path);
+    team.each(p.factors, [&](int k) { s.y[k] = all_lanes(p.start[k]); });
+    team.each(p.entities + 1, [&](int i) {
+        s.stops_at[i] = never();
+        for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = all_lanes(1.0);
+    });
+    team.each(p.entities, [&](int i) {
+        s.gathered[i] = s.cause[i] = all_lanes(0.0);
+        s.failed_at[i] = all_lanes((double)p.periods);
+        s.cash[i] = all_lanes(p.cash[(integer)scenario * p.entities + i]);
+        s.lowest[i] = all_lanes(__builtin_huge_val());
+    });
+    team.each(p.measures_count, [&](int m) {
+        s.total[m] = s.npv[m] = s.gross[m] = s.payback[m] = all_lanes(0.0);
+        s.trough[m] = all_lanes(__builtin_huge_val());
+    });
+    open_books(team, p, s);
+    draw_limits(team, p, s, scenario, job.seed, first);
+}
+
+// Simulate the paths `path` to `path + lanes - 1` of the block under one scenario.
+GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, const Job& job, const State& s, double* scratch, int scenario, integer path, int lanes) {
+    const int effects = p.effects[scenario];
+    Counts counts = {0, 0};
+    begin_path(team, p, job, s, scenario, path);
+    for (int t = 0; t < p.periods; ++t) {
+        draw_factors(team, p, s, scenario, t, job.seed, (word)(job.first_path + path));
+        step_factors(team, p, job, s, scenario, t, path);
+        if (effects != NO_EFFECTS) credit_events(team, p, s, scenario, t);
+        bill(team, p, s, scenario, t, effects);
+        settle(team, p, s, scenario, t, effects, lanes, scratch, counts);
+        team.each(p.entities, [&](int i) { note_failure(s, i, s.is_short[i] != 0.0, t, t + 1, LIQUIDITY); });
+        lend(team, p, s, t, effects);
+        write_down_and_capitalise(team, p, s, t);
+        if (effects == FULL) write_off(team, p, s, t);
+        measure(team, p, s, t);
+        close_period(team, p, s, scenario, t);
+        record_series(team, p, job, s, scenario, t, path, lanes);
+        if (job.trace) record_trace(team, p, job, s, t, path, lanes);
+    }
+    record_path(team, p, job, s, scenario, path, lanes);
+    return counts;
+}

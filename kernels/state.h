@@ -1,0 +1,50 @@
+// The state of one path (one lane each) while its periods are simulated: arrays in memory that the caller sets aside.
+#pragma once
+#include "program.h"
+
+#define GPUSTRESS_STATE_ARRAYS(X) \
+    X(normals, 4 * p.factors) X(jump, 2 * p.factors) X(y, p.factors) X(observed, p.factors) X(log_ratio, p.factors) \
+    X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) X(opening, p.entities) \
+    X(stops_at, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
+    X(deposit, p.entities) X(line_interest, p.entities) X(own, p.entities) X(receipts, p.entities) \
+    X(payments, p.entities) X(is_short, p.entities) X(due, 3 * p.entities) X(billed, p.flows) X(paid, p.flows) \
+    X(ratio, 3 * (p.entities + 1)) X(next_ratio, 3 * p.entities) \
+    X(balance, p.loans) X(share_drawn, p.loans) \
+    X(book, p.capex_count) X(opening_left, p.capex_count) X(impaired, p.capex_count) \
+    X(depreciation, p.capex_count) X(impairment, p.capex_count) \
+    X(capitalised, (p.periods + 1) * p.capex_count) X(insolvent, p.entities) \
+    X(measured, p.measures_count) X(total, p.measures_count) X(npv, p.measures_count) X(trough, p.measures_count) \
+    X(payback, p.measures_count) X(gross, p.measures_count) X(estate, 1)
+
+struct State {
+#define X(name, count) real* name;
+    GPUSTRESS_STATE_ARRAYS(X)
+#undef X
+};
+
+// How many reals a state takes.
+GPUSTRESS_FUNCTION integer state_size(const Program& p) {
+    integer size = 0;
+#define X(name, count) size += (integer)(count);
+    GPUSTRESS_STATE_ARRAYS(X)
+#undef X
+    return size;
+}
+
+GPUSTRESS_FUNCTION State state_in(real* memory, const Program& p) {
+    State s;
+#define X(name, count) s.name = memory; memory += (count);
+    GPUSTRESS_STATE_ARRAYS(X)
+#undef X
+    return s;
+}
+
+// Later than any period with any lag; periods are kept as reals, so that comparing them gives a mask.
+GPUSTRESS_FUNCTION real never() { return all_lanes(1073741824.0); }
+
+// Sum of values over a sparse row, in the row's order.
+GPUSTRESS_FUNCTION real row_sum(const index32* start, const index32* column, const real* values, int row) {
+    real sum = all_lanes(0.0);
+    for (index32 e = start[row]; e < start[row + 1]; ++e) sum = sum + values[column[e]];
+    return sum;
+}
