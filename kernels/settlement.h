@@ -9,9 +9,9 @@ constexpr double SHORT_TOLERANCE = 1e-9;   // who lacks less than this share of 
 constexpr double RATIO_TOLERANCE = 1e-12;  // the updates rest once none lowers a ratio by more
 constexpr int PLAIN_UPDATES = 256;         // what still moves after so many is finished exactly
 
-// Paid / due: in full or pro rata, 1 where nothing is due.
-GPUSTRESS_FUNCTION real share_paid(real funds, real due) {
-    return select(funds < due, funds / select(due > 0.0, due, all_lanes(1.0)), all_lanes(1.0));
+// Paid / due: in full or pro rata, 1 where nothing is due. `inverse` is 1 / due: one division a period, not one an update.
+GPUSTRESS_FUNCTION real share_paid(real funds, real due, real inverse) {
+    return select(funds < due, funds * inverse, all_lanes(1.0));
 }
 
 struct Ratios {
@@ -26,11 +26,11 @@ GPUSTRESS_FUNCTION Ratios ratios_from(const Program& p, const State& s, int i, r
     Ratios r;
     r.is_short = liquid < (1.0 - SHORT_TOLERANCE) * (operating + debt);
     const real funds = select(r.is_short, fused(all_lanes(p.alpha), s.own[i], p.beta * receipts), liquid);
-    r.of[OPERATING] = share_paid(funds, operating);
+    r.of[OPERATING] = share_paid(funds, operating, s.inverse_due[3 * i]);
     real left = larger(all_lanes(0.0), funds - operating);
-    r.of[DEBT] = share_paid(left, debt);
+    r.of[DEBT] = share_paid(left, debt, s.inverse_due[3 * i + 1]);
     left = larger(all_lanes(0.0), left - debt - p.reserve[i]);
-    r.of[DISCRETIONARY] = share_paid(left, discretionary);
+    r.of[DISCRETIONARY] = share_paid(left, discretionary, s.inverse_due[3 * i + 2]);
     return r;
 }
 
@@ -88,7 +88,12 @@ GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& 
         for (int rank = 0; rank < RANKS; ++rank)
             s.due[3 * i + rank] = select(going, row_sum(p.dues_start, p.dues_column, s.billed, 3 * i + rank), nothing);
         s.due[3 * i + DEBT] = s.due[3 * i + DEBT] + s.line_interest[i];
-        for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = all_lanes(1.0);
+        for (int rank = 0; rank < RANKS; ++rank) {
+            // Not used where nothing is due; of what is next to nothing, nothing is paid, lest the inverse overflow.
+            const real due = s.due[3 * i + rank];
+            s.inverse_due[3 * i + rank] = select(due >= 0x1p-1000, 1.0 / due, nothing);
+            s.ratio[3 * i + rank] = all_lanes(1.0);
+        }
         s.is_short[i] = nothing;
     });
     if (effects == FULL)

@@ -7,7 +7,7 @@
     X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) X(opening, p.entities) \
     X(stops_at, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
     X(deposit, p.entities) X(line_interest, p.entities) X(own, p.entities) X(receipts, p.entities) \
-    X(payments, p.entities) X(is_short, p.entities) X(due, 3 * p.entities) X(billed, p.flows) X(paid, p.flows) \
+    X(payments, p.entities) X(is_short, p.entities) X(due, 3 * p.entities) X(inverse_due, 3 * p.entities) X(billed, p.flows) X(paid, p.flows) \
     X(ratio, 3 * (p.entities + 1)) X(next_ratio, 3 * p.entities) \
     X(balance, p.loans) X(share_drawn, p.loans) \
     X(book, p.capex_count) X(opening_left, p.capex_count) X(impaired, p.capex_count) \
