@@ -31,7 +31,7 @@ ARROW_TYPES: Final[dict[Type, pa.DataType]] = {
 }
 _NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _NOT_FINITE: Final = r"^[+-]?(nan|inf|infinity)$"
-_TRUE, _FALSE = pa.array(["true", "1"]), pa.array(["false", "0"])
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
 _EXACT: Final = 2.0**53  # beyond it not every whole number is a double
 _PYTHON_TYPES: Final[dict[Type, tuple[type, ...]]] = {
     "string": (str,),
@@ -242,7 +242,7 @@ def _read_boolean(given: pa.ChunkedArray) -> pa.ChunkedArray | None:
         return given
     if pa.types.is_string(kind):
         word = pc.utf8_lower(pc.utf8_trim_whitespace(given))
-        yes, no = pc.is_in(word, value_set=_TRUE), pc.is_in(word, value_set=_FALSE)
+        yes, no = is_one_of(word, _TRUE), is_one_of(word, _FALSE)
     elif (number := _read_float(given)) is not None:
         yes, no = pc.equal(number, 1.0), pc.equal(number, 0.0)
     else:

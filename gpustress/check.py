@@ -15,7 +15,7 @@ from .errors import Problem, report_rows, row_number, shown
 from .names import check_key, check_names, repeated_rows, value_codes
 from .parameters import ENTITY_FIELDS, FACTOR_FIELDS, evaluate, parse_address
 from .references import Known, check_drivers, check_references, known_names, nearest_known
-from .schema import KIND_PREFIX, RANK_OF_KIND, SCHEMAS
+from .schema import KIND_PREFIX, MAX_TERM, RANK_OF_KIND, SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def check(settings: Settings | None, given: Mapping[str, pa.Table | None], probl
     for name, rows in tables.items():
         check_references(name, rows, known, problems)
         if settings is not None:
-            _check_horizon(name, rows, settings.periods, problems)
+            _check_periods(name, rows, settings, problems)
         if name in _CHECKS:
             _CHECKS[name](rows, problems)
     if "correlations" in tables:
@@ -62,22 +62,24 @@ def check(settings: Settings | None, given: Mapping[str, pa.Table | None], probl
 def _one_a_cell(problems: list[Problem]) -> list[Problem]:
     """In the order of the tables, without a cell's second problem, which mostly follows from the first."""
     order = {name: place for place, name in enumerate(SCHEMAS)}
-    seen = set()
-    kept = []
+    kept: dict[object, Problem] = {}
     for problem in problems:
         cell = (problem.table, problem.row, problem.column)
-        if problem.row is None or cell not in seen:
-            kept.append(problem)
-            seen.add(cell)
-    return sorted(kept, key=lambda problem: order.get(problem.table, -1))
+        kept.setdefault(problem if problem.row is None else cell, problem)
+    return sorted(kept.values(), key=lambda problem: order.get(problem.table, -1))
 
 
-def _check_horizon(table: str, rows: pa.Table, periods: int, problems: list[Problem]) -> None:
+def _check_periods(table: str, rows: pa.Table, settings: Settings, problems: list[Problem]) -> None:
+    fault = Blame(problems, table, rows)
+    last, longest = settings.periods - 1, MAX_TERM * settings.period_years
     for column in SCHEMAS[table].columns:
+        values = rows[column.name]
         if column.in_horizon:
-            beyond = pc.greater_equal(rows[column.name], periods)
-            remedy = f"Write a period from 0 to {periods - 1}."
-            Blame(problems, table, rows)(column.name, beyond, "lies after the last period", remedy)
+            remedy = f"Write a period from 0 to {last}."
+            fault(column.name, pc.greater(values, last), "lies after the last period", remedy)
+        if column.term:
+            message, remedy = f"is more than {MAX_TERM} periods", f"Write at most {longest:g} years."
+            fault(column.name, pc.greater(values, longest), message, remedy)
 
 
 def _check_entities(rows: pa.Table, problems: list[Problem]) -> None:

@@ -204,7 +204,7 @@ def _csv_cells(column: pa.Array) -> pa.Array:
 def _read_parquet(path: Path, _: list[Problem]) -> pa.Table:
     from pyarrow import parquet
 
-    with path.open("rb") as file:  # as a file: a path could be taken for a partition of a dataset
+    with path.open("rb") as file:
         return _sound(parquet.ParquetFile(file).read())
 
 

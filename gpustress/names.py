@@ -80,14 +80,9 @@ def _check_shared(sources: Sequence[Names], problems: list[Problem]) -> None:
     starts = np.cumsum([0, *(len(names.column) for names in sources)])
     together = pa.chunked_array([chunk for names in sources for chunk in names.column.chunks], pa.string())
     repeated, first = repeated_rows(value_codes(together))
-    told = np.empty(0, np.intp)  # loans with the name of another: all their flows' names repeat as well
     for number, names in enumerate(sources):
         start = int(starts[number])
         rows = repeated[(repeated >= start) & (repeated < starts[number + 1])] - start
-        if names.ending:
-            rows = np.setdiff1d(rows, told)
-        elif names.table == "loans":
-            told = rows
 
         def message(row: int, names: Names = names, start: int = start) -> str:
             source = int(np.searchsorted(starts, first[start + row], side="right")) - 1

@@ -17,6 +17,7 @@ REQUIRED: Final = _Required()
 
 OUTSIDE: Final = "outside"
 MAX_PERIODS: Final = 32_767  # failed_at is int16 and `periods` stands for "survived"
+MAX_TERM: Final = 1_000_000_000  # periods that a loan or a life may last: they are counted in int32
 
 # A flow's rank in settlement, most senior first, and the rank of each kind unless its row says otherwise.
 RANKS: Final = ("operating", "debt", "discretionary")
@@ -67,6 +68,8 @@ class Column:
         The name by which other rows refer to this one.
     in_horizon : bool
         A period of the run: at most periods - 1.
+    term : bool
+        Years that are rounded to whole periods, of which there are at most MAX_TERM.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Column:
     shown_default: str = ""
     identifier: bool = False
     in_horizon: bool = False
+    term: bool = False
 
     @property
     def noun(self) -> str:
@@ -243,11 +247,10 @@ _TABLES = (
             _share("relet_price", "share of the amount that `outside` then pays, and of the book value "
                    "that an impairment leaves", 0.0),
             _number("life", "capex only: years over which a payment is written down; null: an expense", None,
-                    minimum=0.0, above=True),
+                    minimum=0.0, above=True, term=True),
             _amount("opening_book", "capex with a life: book value before the first period, currency", 0.0),
             _number("opening_life", "years over which the opening book is written down", None, minimum=0.0,
-                    above=True,
-                    shown_default="life"),
+                    above=True, shown_default="life", term=True),
             _text("tenant", "capex only: the entity that uses the asset; its failure impairs it", None,
                   refers="entity"),
             _SOURCE,
@@ -292,7 +295,7 @@ _TABLES = (
             _text("index", "factor that gives the rate, with `spread` added", None, refers="factor"),
             _number("spread", "added to the index", 0.0),
             _period("draw", "period in which it is paid out; null: outstanding at the start", None),
-            _number("years", "term", minimum=0.0, above=True),
+            _number("years", "term", minimum=0.0, above=True, term=True),
             _text("amortisation", "how the principal is repaid; annuity needs `rate`", "bullet",
                   choices=AMORTISATIONS),
             _share("recovery", "share of the balance that the lender keeps when the borrower fails", 0.0),

@@ -101,10 +101,9 @@ class System:
             if table not in SCHEMAS:
                 remedy = nearest(table, tuple(SCHEMAS))
                 problems.append(Problem(table, None, None, "", "is no table of a system", remedy))
-        given = {table: conform(table, data, problems) for table, data in tables.items() if table in SCHEMAS}
-        self._take(
-            settings, {table: read for table, read in given.items() if tables[table] is not None}, problems
-        )
+        known = {table: data for table, data in tables.items() if table in SCHEMAS and data is not None}
+        given = {table: conform(table, data, problems) for table, data in known.items()}
+        self._take(settings, given, problems)
 
     def _take(
         self, settings: Settings | None, given: Mapping[str, pa.Table | None], problems: list[Problem]

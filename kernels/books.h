@@ -97,7 +97,7 @@ GPUSTRESS_FUNCTION void write_off(const Team& team, const Program& p, const Stat
             s.insolvent[i] = select(fails, all_lanes(1.0), all_lanes(0.0));
             found = found | fails;
         });
-        if (!team.some(team.all_of(found))) return;
+        if (!some_lane(team.across(found))) return;
         team.each(p.entities, [&](int i) { note_failure(s, i, s.insolvent[i] != 0.0, t, t + 1, SOLVENCY); });
     }
 }

@@ -15,8 +15,14 @@ typedef double real;
 typedef bool mask;
 typedef integer whole;
 
-GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __fma_rn(a, b, c); }
+// Marked, so that a test can tell it from one that the compiler made by contraction.
+GPUSTRESS_FUNCTION double fused(double a, double b, double c) {
+    double result;
+    asm("fma.rn.f64 %0, %1, %2, %3; // explicit" : "=d"(result) : "d"(a), "d"(b), "d"(c));
+    return result;
+}
 GPUSTRESS_FUNCTION double root(double x) { return __dsqrt_rn(x); }
+GPUSTRESS_FUNCTION double infinity() { return __longlong_as_double(0x7ff0000000000000LL); }
 GPUSTRESS_FUNCTION whole bits_of(double x) { return __double_as_longlong(x); }
 GPUSTRESS_FUNCTION double of_bits(whole x) { return __longlong_as_double(x); }
 GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); }
@@ -42,6 +48,7 @@ typedef decltype(real{} < real{}) mask;
 
 GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }
+GPUSTRESS_FUNCTION double infinity() { return __builtin_huge_val(); }
 GPUSTRESS_FUNCTION word high_product(word a, word b) { return (word)(((unsigned __int128)a * b) >> 64); }
 #if GPUSTRESS_LANES == 1
 GPUSTRESS_FUNCTION whole bits_of(double x) { return __builtin_bit_cast(whole, x); }

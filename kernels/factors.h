@@ -1,6 +1,6 @@
 // Step 1: factors. A linear process y with a link to its observed value X.
 #pragma once
-#include "math.h"
+#include "elementary.h"
 #include "philox.h"
 #include "state.h"
 #include "team.h"

@@ -19,11 +19,11 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
         s.gathered[i] = s.cause[i] = all_lanes(0.0);
         s.failed_at[i] = all_lanes((double)p.periods);
         s.cash[i] = all_lanes(p.cash[(integer)scenario * p.entities + i]);
-        s.lowest[i] = all_lanes(__builtin_huge_val());
+        s.lowest[i] = all_lanes(infinity());
     });
     team.each(p.measures_count, [&](int m) {
         s.total[m] = s.npv[m] = s.gross[m] = s.payback[m] = all_lanes(0.0);
-        s.trough[m] = all_lanes(__builtin_huge_val());
+        s.trough[m] = all_lanes(infinity());
     });
     open_books(team, p, s);
     draw_limits(team, p, s, scenario, job.seed, first);

@@ -11,7 +11,7 @@ GPUSTRESS_FUNCTION void close_period(const Team& team, const Program& p, const S
             estate = estate + select(s.failed_at[i] == (double)t, s.cash[i], all_lanes(0.0));
         s.estate[0] = estate;
     }
-    team.each(0, [](int) {});  // nobody clears cash before it is added up
+    team.wait();  // nobody clears cash before it is added up
     team.each(p.entities, [&](int i) {
         const mask failed = s.failed_at[i] < (double)p.periods;
         const real nothing = all_lanes(0.0);
@@ -44,11 +44,11 @@ GPUSTRESS_FUNCTION void record_series(const Team& team, const Program& p, const 
 }
 
 GPUSTRESS_FUNCTION void record_trace(const Team& team, const Program& p, const Job& job, const State& s, int t, integer path, int lanes) {
-    if (!team.leads()) return;
     const Trace& trace = *job.trace;
     const auto put = [&](double* array, int count, const real* values, int step) {
-        for (int i = 0; i < count; ++i)
+        team.each(count, [&](int i) {
             put_lanes(values[i * step], array + (path * p.periods + t) * count + i, (integer)p.periods * count, lanes);
+        });
     };
     put(trace.y, p.factors, s.y, 1);
     put(trace.factor, p.factors, s.observed, 1);

@@ -65,15 +65,15 @@ GPUSTRESS_FUNCTION void fixed_point(const Team& team, const Program& p, const St
             s.is_short[i] = select(moving, select(target.is_short, all_lanes(1.0), all_lanes(0.0)), s.is_short[i]);
         });
         team.each(3 * p.entities, [&](int r) { s.ratio[r] = s.next_ratio[r]; });
-        moving = moving & team.all_of(moves);
-        if (!team.some(moving)) return;
+        moving = moving & team.across(moves);
+        if (!some_lane(moving)) return;
     }
-    if (!team.leads()) return;
     for (int lane = 0; lane < lanes; ++lane)
         if (lane_of(moving, lane)) {
-            finish_exactly(p, s, t, lane, scratch);
+            if (team.leads()) finish_exactly(p, s, t, lane, scratch);
             ++counts.exact;
         }
+    team.wait();
 }
 
 GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& s, int scenario, int t, int effects, int lanes, double* scratch, Counts& counts) {

@@ -1,5 +1,5 @@
-// A team works on one value of `real` (a path, or a vector of them): on the CPU one thread, on the GPU the threads of a
-// block's row, with the state in memory that they share.
+// A team works on one value of `real`: on the CPU one thread on a vector of paths, on the GPU a warp or a part of one on one
+// path, with the state in memory that its threads share.
 #pragma once
 #include "compiler.h"
 
@@ -7,16 +7,18 @@
 
 struct Team {
     int rank, size;
+    unsigned threads;  // of the warp
 
     template <class Body>
     GPUSTRESS_METHOD void each(int count, Body body) const {
         for (int i = rank; i < count; i += size) body(i);
-        __syncthreads();
+        wait();
     }
-    // Where the condition holds for any thread of the team; and whether it holds for any lane at all.
-    GPUSTRESS_METHOD mask all_of(mask m) const { return __syncthreads_or(m); }
-    GPUSTRESS_METHOD bool some(mask m) const { return m; }
+    // What one thread has written is seen by all behind this.
+    GPUSTRESS_METHOD void wait() const { __syncwarp(threads); }
     GPUSTRESS_METHOD bool leads() const { return rank == 0; }
+    // Where the condition holds for any thread of the team.
+    GPUSTRESS_METHOD mask across(mask m) const { return __any_sync(threads, m); }
 };
 
 #else
@@ -26,9 +28,9 @@ struct Team {
     GPUSTRESS_METHOD void each(int count, Body body) const {
         for (int i = 0; i < count; ++i) body(i);
     }
-    mask all_of(mask m) const { return m; }
-    bool some(mask m) const { return some_lane(m); }
-    bool leads() const { return true; }
+    GPUSTRESS_METHOD void wait() const {}
+    GPUSTRESS_METHOD bool leads() const { return true; }
+    GPUSTRESS_METHOD mask across(mask m) const { return m; }
 };
 
 #endif

@@ -19,6 +19,7 @@ from gpustress import Result
 from gpustress.schema import CAUSES
 
 AMOUNTS = 1e-9  # relative to the entity's largest cash, line or receipts
+ROUNDING = 1e-12  # of what a measure could have come to
 NEAR_TIE = 1e-11  # a tie of nice numbers lies 1e-9 away from a threshold with a tolerance of 1e-9: no excuse
 
 FactorPaths = dict[int, dict[str, list[float]]]
@@ -122,24 +123,37 @@ def disagreements(
         where = f"{name}, path {path}"
         if result.runs[s].effects != happened["effects"]:
             wrong.append(f"{where}: runs with effects {result.runs[s].effects}")
-        decisions = list(_decisions(result, s, path, happened))
+        scales = Scales(case, happened)
+        decisions = list(_decisions(result, s, path, happened, scales))
         tally.decisions += len(decisions)
         differing = [(what, ours, theirs) for what, ours, theirs in decisions if ours != theirs]
         if differing and min(happened["margins"].values()) < NEAR_TIE:
             tally.excused += len(decisions)
             continue
         wrong += [f"{where}: {what} is {ours}, not {theirs}" for what, ours, theirs in differing]
-        scales = Scales(case, happened)
         for what, ours, theirs, scale in _amounts(result, s, path, happened, scales):
             error = np.abs(np.asarray(ours) - np.asarray(theirs)).max(initial=0.0)
             tally.error = max(tally.error, float(error / scale) if scale else 0.0)
             if not error <= AMOUNTS * scale:
-                wrong.append(f"{where}: {what} is {ours}, not {theirs} ({error / scale if scale else error:.1e})")
+                wrong.append(
+                    f"{where}: {what} is {ours}, not {theirs} ({error / scale if scale else error:.1e})"
+                )
     return wrong
 
 
 class Scales:
-    """What errors of amounts on one path are held against."""
+    """What errors of amounts on one path are held against.
+
+    Attributes
+    ----------
+    entity, flow, factor, measure : dict of str to float
+        The largest cash, line or receipts; what is billed, or that of its parties; the largest level; the sum of
+        |weight * paid|, unless rounding is all that it holds.
+    estate : float
+    noise : set of str
+        Measures of nothing but rounding: of an asset written down to 0 that is impaired later, or of payments that a
+        circle without means has worn down to 0. They pay back, or not, by chance.
+    """
 
     def __init__(self, case: Case, happened: dict[str, Any]):
         tables = case.tables
@@ -165,14 +179,34 @@ class Scales:
         for row in tables.get("factors", []):
             levels = [row.get("initial", 1.0), row.get("mean") or 0.0, row.get("floor") or 0.0]
             self.factor[row["name"]] = np.abs([*levels, *happened["factor"][row["name"]]]).max()
+        at_stake = dict.fromkeys(happened["measures"], 0.0)
+        for row in tables.get("measures", []):
+            weight = abs(row.get("weight") or 0.0) if "weight" in row else 1.0
+            at_stake[row["measure"]] += weight * self._line(case, row["flow"], happened)
+        gross = {name: figures["gross"] for name, figures in happened["measures"].items()}
+        self.measure = {name: max(gross[name], 1e-5 * at_stake[name]) for name in gross}
+        self.noise = {name for name in gross if 0.0 < gross[name] < ROUNDING * at_stake[name]}
+
+    def _line(self, case: Case, line: str, happened: dict[str, Any]) -> float:
+        """What a line of a measure could have come to."""
+        if line.startswith("kind:"):
+            return sum(self.flow.values())
+        name, _, book = line.partition(":")
+        if not book:
+            return self.flow[name]
+        (opening,) = (row.get("opening_book", 0.0) for row in case.tables["flows"] if row["name"] == name)
+        return float(opening + sum(happened["paid"][name]))
 
 
-def _decisions(result: Result, s: int, path: int, happened: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
+def _decisions(
+    result: Result, s: int, path: int, happened: dict[str, Any], scales: Scales
+) -> Iterator[tuple[str, int, int]]:
     for i, name in enumerate(result.entities):
         yield f"failed_at of {name}", int(result.failed_at[s, path, i]), happened["failed_at"][name]
         yield f"cause of {name}", int(result.cause[s, path, i]), happened["cause"][name]
     for name, figures in happened["measures"].items():
-        yield f"payback of {name}", int(result.measures[name].payback[s, path]), figures["payback"]
+        if name not in scales.noise:
+            yield f"payback of {name}", int(result.measures[name].payback[s, path]), figures["payback"]
 
 
 def _amounts(
@@ -183,7 +217,7 @@ def _amounts(
         ("cash", happened["cash"], scales.entity),
         ("flow", happened["paid"], scales.flow),
         ("factor", happened["factor"], scales.factor),
-        ("measure", happened["measure"], {k: v["gross"] for k, v in happened["measures"].items()}),
+        ("measure", happened["measure"], scales.measure),
     ):
         for name, values in lines.items():
             yield f"{kind}:{name}", result.series[f"{kind}:{name}"][s, path], values, scale[name]
@@ -195,6 +229,4 @@ def _amounts(
     for name, figures in happened["measures"].items():
         for figure in ("total", "npv", "trough"):
             ours = getattr(result.measures[name], figure)[s, path]
-            yield f"{figure} of {name}", ours, figures[figure], figures["gross"]
-
-
+            yield f"{figure} of {name}", ours, figures[figure], scales.measure[name]

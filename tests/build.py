@@ -63,7 +63,9 @@ def entity(name: str, cash: float = 0.0, **more: Any) -> Row:
     return {"name": name, "cash": cash, **more}
 
 
-def flow(name: str, payer: str | None, receiver: str | None, amount: float, kind: str = "fee", **more: Any) -> Row:
+def flow(
+    name: str, payer: str | None, receiver: str | None, amount: float, kind: str = "fee", **more: Any
+) -> Row:
     return {"name": name, "payer": payer, "receiver": receiver, "kind": kind, "amount": amount, **more}
 
 

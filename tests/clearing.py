@@ -22,7 +22,9 @@ from scipy.optimize import linprog
 from gpustress import System
 from gpustress.schema import RANKS
 
-OPERATING, DEBT, DISCRETIONARY, NOTHING, MET = range(5)  # the first rank not met; NOTHING: discretionary pays 0
+OPERATING, DEBT, DISCRETIONARY, NOTHING, MET = range(
+    5
+)  # the first rank not met; NOTHING: discretionary pays 0
 Ratios = NDArray[np.float64]  # (3, N)
 
 
@@ -203,7 +205,9 @@ def by_linear_program(network: Network) -> Ratios:
     due, (claims, outside) = network.due(), network.claims()
     rank = next(payment.rank for payment in network.payments)
     owed = due[rank].astype(float)
-    share = np.divide(claims[rank].astype(float), owed[:, None], where=owed[:, None] > 0.0, out=np.zeros(claims[rank].shape))
+    share = np.divide(
+        claims[rank].astype(float), owed[:, None], where=owed[:, None] > 0.0, out=np.zeros(claims[rank].shape)
+    )
     solution = linprog(
         -np.ones(network.size),
         A_ub=np.eye(network.size) - share.T,
@@ -235,13 +239,17 @@ def networks(
     ring = rng.sample(range(size), rng.randint(2, size))
     ring_rank = rng.choice(ranks)
     payments = [
-        Payment(member, ring[(place + 1) % len(ring)], ring_rank, rng.choice((1.0, 1.0, rng.uniform(0.9, 1.1))))
+        Payment(
+            member, ring[(place + 1) % len(ring)], ring_rank, rng.choice((1.0, 1.0, rng.uniform(0.9, 1.1)))
+        )
         for place, member in enumerate(ring)
     ]
     payments.append(Payment(ring[0], None, ring_rank, leak))
     for _ in range(across):
         payer, receiver = rng.sample([None, *range(size)], 2)
-        payments.append(Payment(payer, receiver, rng.choice(ranks), rng.uniform(0.0, rng.choice((leak, 0.3)))))
+        payments.append(
+            Payment(payer, receiver, rng.choice(ranks), rng.uniform(0.0, rng.choice((leak, 0.3))))
+        )
     return Network(
         own=tuple(rng.choice((0.0, rng.random())) * wealth for _ in range(size)),
         reserve=tuple(rng.choice((0.0, rng.random() * leak)) for _ in range(size)),

@@ -175,7 +175,9 @@ def broken(fault: Fault | None) -> Iterator[ModuleType]:
             source = file.read_text(encoding="utf-8")
             count = source.count(fault.text)
             if count != 1:
-                raise LookupError(f"{fault.file} holds the text of the fault {fault.name!r} {count} times: {fault.text!r}")
+                raise LookupError(
+                    f"{fault.file} holds the text of the fault {fault.name!r} {count} times: {fault.text!r}"
+                )
             file.write_text(source.replace(fault.text, fault.instead), encoding="utf-8")
         sys.path.insert(0, folder)
         writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -211,7 +213,13 @@ def _random_cases() -> list[Case]:
 
 
 def _settings(periods: int, costs: tuple[float, float] = (1.0, 1.0)) -> dict[str, Any]:
-    return {"name": "check", "periods": periods, "periods_per_year": 1.0, "discount_rate": 0.1, "default_costs": costs}
+    return {
+        "name": "check",
+        "periods": periods,
+        "periods_per_year": 1.0,
+        "discount_rate": 0.1,
+        "default_costs": costs,
+    }
 
 
 def _worked_cases() -> dict[str, Case]:
@@ -227,11 +235,19 @@ def _worked_cases() -> dict[str, Case]:
         ),
     }  # fmt: skip
     cases = {
-        name: Case(_settings(1, network.costs), network.tables(), "full", 1, paths=1) for name, network in slow.items()
+        name: Case(_settings(1, network.costs), network.tables(), "full", 1, paths=1)
+        for name, network in slow.items()
     }
     ties = {
-        "entities": [entity("a", 0.3), entity("b", 0.0, other_assets=0.3, other_debt=0.3, solvency_trigger=True)],
-        "flows": [flow("in", None, None, 0.1), flow("out", None, None, 0.0), flow("due", "a", None, 0.3, end=0)],
+        "entities": [
+            entity("a", 0.3),
+            entity("b", 0.0, other_assets=0.3, other_debt=0.3, solvency_trigger=True),
+        ],
+        "flows": [
+            flow("in", None, None, 0.1),
+            flow("out", None, None, 0.0),
+            flow("due", "a", None, 0.3, end=0),
+        ],
         "schedules": [{"flow": "out", "period": 0, "amount": 0.4}],
         "measures": [{"measure": "m", "flow": "out", "weight": -1.0}, {"measure": "m", "flow": "in"}],
     }
@@ -276,7 +292,9 @@ def first_failure(package: ModuleType) -> str | None:
     return None
 
 
-def _replayed_otherwise(package: ModuleType, case: Case, expected: list[tuple[str, int, dict[str, Any]]]) -> list[str]:
+def _replayed_otherwise(
+    package: ModuleType, case: Case, expected: list[tuple[str, int, dict[str, Any]]]
+) -> list[str]:
     """Whether the last path, replayed alone, has another cash than the oracle says."""
     name, path, happened = expected[-1]
     if path == 0:
@@ -304,7 +322,9 @@ def main() -> int:
         missed += not as_it_should
         name = "no fault" if fault is None else fault.name
         seconds = time.perf_counter() - start
-        print(f"{'ok   ' if as_it_should else 'WRONG'} {seconds:4.1f} s  {name}: {failure or 'passes all checks'}")
+        print(
+            f"{'ok   ' if as_it_should else 'WRONG'} {seconds:4.1f} s  {name}: {failure or 'passes all checks'}"
+        )
     return int(missed > 0)
 
 

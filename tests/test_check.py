@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import math
 import sys
 from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -178,6 +181,9 @@ FAULTS = [
     Fault("end after the last", "flows", "end", 1, 8, "lies after the last period", "from 0 to 7"),
     Fault("draw after the last", "loans", "draw", 1, 8, "lies after the last period", "from 0 to 7"),
     Fault("scenario after the last", "scenarios", "end", 1, 8, "lies after the last period", "from 0 to 7"),
+    Fault("life beyond counting", "flows", "life", 3, 1e9, "is more than 1000000000 periods",
+          "at most 2.5e+08"),
+    Fault("term beyond counting", "loans", "years", 0, 1e300, "is more than 1000000000 periods", "years"),
     Fault("end before start", "flows", "end", 3, 0, "lies before the start", "from `start` on"),
     # Factors.
     Fault("initial of gbm", "factors", "initial", 0, 0.0, "has to be positive", "above 0"),
@@ -419,6 +425,15 @@ def test_names_of_loan_flows_do_not_clash_with_one_another():
     assert "gives a flow `a.interest`, a name taken by row 2 of `loans`" in problem.message
 
 
+def test_a_loan_named_twice_is_told_once():
+    rows = LISTED_ROWS + 5
+    columns = {"borrower": "lab", "principal": 1.0, "rate": 0.1, "years": 1.0, "draw": 1}
+    loans = {"name": ["a"] * rows, **{name: [value] * rows for name, value in columns.items()}}
+    problems = problems_of(entities=GOOD["entities"], flows=GOOD["flows"], loans=loans)
+    assert [problem.row for problem in problems] == [*range(1, LISTED_ROWS + 1), None]
+    assert {problem.message for problem in problems[:-1]} == {"is taken by row 1 of `loans`"}
+
+
 def test_a_term_shorter_than_half_a_period_is_no_error():
     assert problems_of(**spoiled({"loans": {"years": {1: 0.01}}})) == []
 
@@ -458,6 +473,33 @@ def test_positions_and_scenarios_can_be_checked_alone():
         ("scenarios", 0, "op"),
         ("scenarios", 0, "value"),
     ]
+
+
+JUNK = (
+    None, "", 0, 1, -1, 1.5, -0.5, 8, 10**30, math.nan, math.inf, True, "x", b"x", [1], {"a": 1},
+    "\ud800", "1e5", Decimal("1.5"), datetime.date(2020, 1, 1), 5e-324, "lab", "outside", "sales",
+    "compute", "term", "term.interest", "demand", "rate", "gbm", "ou", "log_ou", "logit_ou", "constant",
+    "capex", "opex", "kind:opex", "kind:", ":", "build:impairment", "factor.demand.value",
+    "entity.lab.cash", "entity.lab.fail_at", "flow.kind:capex.scale", "flow.term.interest.scale",
+    "correlation.stress", "set", "add", "annuity", "linear", "full", "loan",
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:gpustress.bounds")
+@pytest.mark.parametrize("seed", range(8))
+def test_no_cell_makes_anything_but_problems(seed):
+    random = Random(seed)
+    for _ in range(50):
+        cells: dict[str, dict[str, dict[int, Any]]] = {}
+        for _ in range(random.choice((1, 1, 2, 5))):
+            table = random.choice(list(GOOD))
+            row = random.randrange(len(next(iter(GOOD[table].values()))))
+            column = random.choice(list(SCHEMAS[table].by_name))
+            cells.setdefault(table, {}).setdefault(column, {})[row] = random.choice(JUNK)
+        for problem in problems_of(**spoiled(cells)):
+            assert problem.table in SCHEMAS
+            assert "\n" not in str(problem)
+            assert problem.remedy
 
 
 class Steps:

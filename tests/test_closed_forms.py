@@ -56,7 +56,14 @@ def test_reverting_factors_have_the_moments_of_ornstein_and_uhlenbeck(
 ) -> None:
     """Exact at any step, not an Euler scheme: kappa D is 0.75 here."""
     kappa, sigma = 3.0, 0.4
-    row = {"name": "x", "process": process, "initial": initial, "mean": mean, "reversion": kappa, "volatility": sigma}
+    row = {
+        "name": "x",
+        "process": process,
+        "initial": initial,
+        "mean": mean,
+        "reversion": kappa,
+        "volatility": sigma,
+    }
     (x,) = factor_values(backend, row)
     y, start, target = inverse(x), float(inverse(initial)), float(inverse(mean))
 
@@ -83,7 +90,9 @@ def test_jumps_come_at_their_rate_and_with_their_law(backend: str) -> None:
     row = {"name": "x", "process": "ou", "initial": 0.0, "mean": 0.0, "reversion": 2.0}
     row |= {"jump_rate": rate, "jump_mean": mean, "jump_volatility": deviation}
     (x,) = factor_values(backend, row)
-    shock = x - np.exp(-2.0 / 4) * np.hstack([np.zeros((PATHS, 1)), x[:, :-1]])  # jumps revert as all shocks do
+    shock = x - np.exp(-2.0 / 4) * np.hstack(
+        [np.zeros((PATHS, 1)), x[:, :-1]]
+    )  # jumps revert as all shocks do
     jumped = np.abs(shock) > 1e-12
     probability = -math.expm1(-rate / 4)
     error = math.sqrt(probability * (1 - probability) / jumped.size)
@@ -120,7 +129,10 @@ def test_stress_moves_every_correlation_towards_1(backend: str, stress: float) -
     rows = [{"name": name, "process": "gbm", "volatility": 0.3} for name in ("a", "b", "c")]
     correlations = [{"factor_a": "a", "factor_b": "b", "value": -0.5}]
     values = factor_values(
-        backend, *rows, correlations=correlations, scenarios=scenario("s", ("correlation.stress", "set", stress))
+        backend,
+        *rows,
+        correlations=correlations,
+        scenarios=scenario("s", ("correlation.stress", "set", stress)),
     )
     sample = np.corrcoef([np.diff(np.log(x), axis=1).ravel() for x in values])
     for i, j, c in ((0, 1, -0.5), (0, 2, 0.0), (1, 2, 0.0)):
@@ -231,7 +243,9 @@ def test_sensitivities_multiply_powers_of_factors_over_their_initial_values(back
 # ---------------------------------------------------------------------------------- loans
 
 
-def loan_payments(backend: str, periods: int, periods_per_year: float = 1.0, **loan: Any) -> tuple[list[float], list[float]]:
+def loan_payments(
+    backend: str, periods: int, periods_per_year: float = 1.0, **loan: Any
+) -> tuple[list[float], list[float]]:
     """Interest and principal of a loan of 1,000 to somebody rich."""
     row = {"name": "l", "borrower": "rich", "principal": 1000.0} | loan
     made = small(
@@ -279,7 +293,9 @@ def test_terms_round_to_whole_periods_halves_to_even_and_at_least_one(
 # ------------------------------------------------------------------------------- measures
 
 
-def invested(backend: str, capital: float, income: float, periods: int, discount_rate: float = 0.0) -> gs.MeasureResult:
+def invested(
+    backend: str, capital: float, income: float, periods: int, discount_rate: float = 0.0
+) -> gs.MeasureResult:
     """Capital spent in the first period, a level income in all of them."""
     made = small(
         periods=periods, discount_rate=discount_rate,

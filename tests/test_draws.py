@@ -76,7 +76,13 @@ def test_numpys_philox_gives_random123s_known_answers_one_counter_earlier(
 
 
 @examples(100)
-@given(seed=WORD, name=st.text(min_size=1), path=st.integers(0, 2**40), block=st.integers(0, 9999), stream=st.integers(0, 2))
+@given(
+    seed=WORD,
+    name=st.text(min_size=1),
+    path=st.integers(0, 2**40),
+    block=st.integers(0, 9999),
+    stream=st.integers(0, 2),
+)
 def test_words_are_philoxs_at_seed_and_name_path_block_and_stream(
     seed: int, name: str, path: int, block: int, stream: int
 ) -> None:
@@ -150,8 +156,14 @@ def test_draws_have_the_moments_and_the_distribution_of_their_laws() -> None:
 
 def test_draws_of_periods_streams_names_and_seeds_are_uncorrelated() -> None:
     paths = 100_000
-    rows = [*draws.normals(1, draws.name_id("x"), 0, paths, 6), *draws.normals(2, draws.name_id("x"), 0, paths, 2)]
-    rows += [*draws.normals(1, draws.name_id("y"), 0, paths, 2), *draws.jumps(1, draws.name_id("x"), 0, paths, 2)[1]]
+    rows = [
+        *draws.normals(1, draws.name_id("x"), 0, paths, 6),
+        *draws.normals(2, draws.name_id("x"), 0, paths, 2),
+    ]
+    rows += [
+        *draws.normals(1, draws.name_id("y"), 0, paths, 2),
+        *draws.jumps(1, draws.name_id("x"), 0, paths, 2)[1],
+    ]
     rows.append(draws.credit_thresholds(1, draws.name_id("x"), 0, paths))
     correlation = np.corrcoef(rows) - np.eye(len(rows))
     assert np.abs(correlation).max() < 5 / math.sqrt(paths)
@@ -162,13 +174,26 @@ def test_a_backend_draws_what_the_contract_says(backend: str) -> None:
     seed, paths, periods = 2**64 - 5, 4, 7
     factors = [
         {"name": "walk", "process": "ou", "initial": 0.0, "volatility": 1.0, "reversion": 1e-12},
-        {"name": "leap", "process": "ou", "initial": 0.0, "reversion": 1e-12, "jump_rate": 1.0, "jump_volatility": 1.0},
+        {
+            "name": "leap",
+            "process": "ou",
+            "initial": 0.0,
+            "reversion": 1e-12,
+            "jump_rate": 1.0,
+            "jump_volatility": 1.0,
+        },
     ]
     made = small(periods=periods, factors=factors, entities=[entity("mortal", hazard=1.0)])
     run = gs.simulate(
-        made, paths=paths, seed=seed, backend=backend, record=["factor:walk", "factor:leap"], effects="first_round"
+        made,
+        paths=paths,
+        seed=seed,
+        backend=backend,
+        record=["factor:walk", "factor:leap"],
+        effects="first_round",
     )
     for path in range(paths):
+
         def u(name: str, block: int, stream: int, word: int, path: int = path) -> float:
             key = seed, draws.name_id(name)
             return ((philox4x64((path + 1, block, stream, 0), key)[word] >> 12) + 0.5) * 2.0**-52
@@ -176,7 +201,8 @@ def test_a_backend_draws_what_the_contract_says(backend: str) -> None:
         z = [ndtri(u("walk", t // 4, 0, t % 4)) for t in range(periods)]
         np.testing.assert_allclose(run.series["factor:walk"][0, path], np.cumsum(z), rtol=1e-9, atol=1e-9)
         jumps = [
-            ndtri(u("leap", t // 2, 2, 2 * (t % 2) + 1)) * (u("leap", t // 2, 2, 2 * (t % 2)) < 1 - math.exp(-1.0))
+            ndtri(u("leap", t // 2, 2, 2 * (t % 2) + 1))
+            * (u("leap", t // 2, 2, 2 * (t % 2)) < 1 - math.exp(-1.0))
             for t in range(periods)
         ]
         np.testing.assert_allclose(run.series["factor:leap"][0, path], np.cumsum(jumps), rtol=1e-9, atol=1e-9)

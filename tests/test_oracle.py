@@ -44,7 +44,7 @@ def test_backend_agrees_with_the_oracle(backend: str, effects: str, count: int) 
     """Amounts, failures, causes, paybacks and all time series; a scenario's own effects win over the run's."""
     tally = tallied(backend, count, cases(strategies.systems(), effects))
     assert tally.decisions > 10 * count
-    assert (tally.causes > 0).all(), "the systems are too tame to tell"
+    assert effects != "full" or (tally.causes > 0).all(), "the systems are too tame to tell"
 
 
 def test_backend_agrees_with_the_oracle_on_several_effects_at_once(backend: str) -> None:
@@ -56,7 +56,12 @@ def test_backend_agrees_with_the_oracle_on_factor_paths_of_ones_own(backend: str
     def with_factor_paths(draw: Callable[..., Any]) -> Case:
         settings, tables = draw(strategies.systems())
         return Case(
-            settings, tables, "full", draw(SEEDS), 2, draw(strategies.factor_tables(settings, tables, paths=2))
+            settings,
+            tables,
+            "full",
+            draw(SEEDS),
+            2,
+            draw(strategies.factor_tables(settings, tables, paths=2)),
         )
 
     tallied(backend, 40, with_factor_paths())

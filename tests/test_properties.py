@@ -37,7 +37,9 @@ BY_ENTITY = ("failed_at", "cause", "lowest_liquidity", "final_cash")
 
 def run(made: System, backend: str, **more: Any) -> Result:
     """A few paths with every series recorded."""
-    return gs.simulate(made, backend=backend, record=build.every_series(made), **{"paths": 3, "seed": 5} | more)
+    return gs.simulate(
+        made, backend=backend, record=build.every_series(made), **{"paths": 3, "seed": 5} | more
+    )
 
 
 def replays(made: System, backend: str, effects: str, path: int = 3) -> Iterator[Replay]:
@@ -104,7 +106,10 @@ def test_money_is_conserved_in_every_period(backend: str, system: Drawn, path: i
     periods = made.settings.periods
     for replay in replays(made, backend, "full", path):
         stopped, estate = stops(replay), replay.estate["estate"].to_pylist()
-        entities, flows = by_period(replay.entities, "entity", periods), by_period(replay.flows, "flow", periods)
+        entities, flows = (
+            by_period(replay.entities, "entity", periods),
+            by_period(replay.flows, "flow", periods),
+        )
         for t in range(periods):
             going = {name for name in made.entity_names if t < stopped.get(name, periods)}
             received, spent = dict.fromkeys(made.entity_names, 0.0), dict.fromkeys(made.entity_names, 0.0)
@@ -127,7 +132,9 @@ def test_money_is_conserved_in_every_period(backend: str, system: Drawn, path: i
                 assert row["payments"] == pytest.approx(spent[name], rel=ROUNDING, abs=0.0)
             opening = sum(row["opening_cash"] for row in entities[t].values())
             closing = sum(row["closing_cash"] for row in entities[t].values())
-            assert closing == pytest.approx(opening + from_outside - estate[t], rel=0.0, abs=ROUNDING * at_stake)
+            assert closing == pytest.approx(
+                opening + from_outside - estate[t], rel=0.0, abs=ROUNDING * at_stake
+            )
 
 
 @examples(40)
@@ -144,7 +151,9 @@ def test_ratios_lie_between_0_and_1(backend: str, system: Drawn, effects: str) -
 def test_who_has_stopped_pays_nothing(backend: str, system: Drawn, effects: str) -> None:
     """Nor does it receive, or earn or owe interest; only others may take its capacity over, at a price."""
     made = build.system(*system)
-    relet_price = dict(zip(made.flows["name"].to_pylist(), made.flows["relet_price"].to_pylist(), strict=True))
+    relet_price = dict(
+        zip(made.flows["name"].to_pylist(), made.flows["relet_price"].to_pylist(), strict=True)
+    )
     for replay in replays(made, backend, effects):
         stopped = stops(replay)
         for row in replay.entities.to_pylist():
@@ -156,7 +165,9 @@ def test_who_has_stopped_pays_nothing(backend: str, system: Drawn, effects: str)
                 relet = effects == "full" and row["rank"] != "discretionary" and relet_price.get(row["flow"])
                 assert relet or row["paid"] == 0.0, row
             if effects == "full" and row["rank"] == "discretionary":
-                assert row["period"] < stopped.get(row["receiver"], made.settings.periods) or row["paid"] == 0.0
+                assert (
+                    row["period"] < stopped.get(row["receiver"], made.settings.periods) or row["paid"] == 0.0
+                )
 
 
 # ------------------------------------------------------------------------------- failures
@@ -191,7 +202,11 @@ def test_more_cash_never_makes_anyone_fail_earlier_in_first_round(
 
 
 @examples(30)
-@given(system=strategies.systems(), seed=st.integers(0, 99), table=st.sampled_from(["entities", "flows", "loans"]))
+@given(
+    system=strategies.systems(),
+    seed=st.integers(0, 99),
+    table=st.sampled_from(["entities", "flows", "loans"]),
+)
 def test_permuting_entities_flows_or_loans_permutes_the_result(
     backend: str, system: Drawn, seed: int, table: str
 ) -> None:
@@ -219,7 +234,9 @@ def test_permuting_scenarios_permutes_the_result(backend: str, system: Drawn, se
     names = list(dict.fromkeys(row["scenario"] for row in tables["scenarios"]))
     assume(len(names) > 1)
     order = {name: place for place, name in enumerate(Random(seed).sample(names, len(names)))}
-    rows = sorted(tables["scenarios"], key=lambda row: order[row["scenario"]])  # stable: rows apply in their order
+    rows = sorted(
+        tables["scenarios"], key=lambda row: order[row["scenario"]]
+    )  # stable: rows apply in their order
     ours = run(build.system(settings, tables), backend)
     theirs = run(build.system(settings, tables | {"scenarios": rows}), backend)
     place = [theirs.scenarios.index(name) for name in ours.scenarios]
@@ -245,7 +262,14 @@ def test_the_order_of_uncorrelated_factors_does_not_matter(backend: str, system:
 def test_an_unconnected_entity_or_factor_at_the_end_changes_nothing(backend: str, system: Drawn) -> None:
     settings, tables = system
     entity = build.entity("company", 5.0, hazard=0.3, cash_rate=0.1)
-    factor = {"name": "company", "process": "ou", "initial": 2.0, "volatility": 0.5, "reversion": 1.0, "jump_rate": 1.0}
+    factor = {
+        "name": "company",
+        "process": "ou",
+        "initial": 2.0,
+        "volatility": 0.5,
+        "reversion": 1.0,
+        "jump_rate": 1.0,
+    }
     more = tables | {"entities": [*tables["entities"], entity], "factors": [*tables["factors"], factor]}
     ours, theirs = run(build.system(settings, tables), backend), run(build.system(settings, more), backend)
     other = arrays(theirs)
@@ -274,7 +298,11 @@ def test_a_longer_horizon_changes_nothing_of_what_was_there(backend: str, system
 def in_blocks(program: Program, backend: str, seed: int, paths: int, size: int) -> list[NDArray[Any]]:
     """Every array of the outcome, put together from blocks of `size` paths."""
     chosen = get_backend(backend)
-    wanted = [("cash", program.entity_count), ("flow", program.flow_count), ("measure", program.measure_count)]
+    wanted = [
+        ("cash", program.entity_count),
+        ("flow", program.flow_count),
+        ("measure", program.measure_count),
+    ]
     wanted += [("factor", program.factor_count), ("estate", 1)]
     series = tuple(Series(kind, item) for kind, count in wanted for item in range(count))
     outcomes = [
@@ -363,7 +391,9 @@ def test_replay_equals_the_run_to_the_bit(backend: str, system: Drawn, path: int
 
 @examples(8)
 @given(system=strategies.systems(), format_=st.sampled_from(["csv", "parquet", "arrow"]))
-def test_a_system_written_and_read_back_gives_the_same_bits(backend: str, system: Drawn, format_: Any) -> None:
+def test_a_system_written_and_read_back_gives_the_same_bits(
+    backend: str, system: Drawn, format_: Any
+) -> None:
     made = build.system(*system)
     with tempfile.TemporaryDirectory() as folder:
         made.write(Path(folder) / "system", format_)
@@ -406,13 +436,17 @@ def scaled(tables: Tables, factor: float) -> Tables:
 
 @examples(40)
 @given(system=strategies.systems(), power=st.integers(-30, 40))
-def test_scaling_all_money_by_a_power_of_two_scales_all_amounts(backend: str, system: Drawn, power: int) -> None:
+def test_scaling_all_money_by_a_power_of_two_scales_all_amounts(
+    backend: str, system: Drawn, power: int
+) -> None:
     settings, tables = system
     factor = 2.0**power
     ours = arrays(run(build.system(settings, tables), backend))
     theirs = arrays(run(build.system(settings, scaled(tables, factor)), backend))
     for name, array in ours.items():
-        is_number = name in ("failed_at", "cause", "exact_finishes") or name.startswith(("factor:", "payback of"))
+        is_number = name in ("failed_at", "cause", "exact_finishes") or name.startswith(
+            ("factor:", "payback of")
+        )
         assert same_bits(array if is_number else array * factor, theirs[name]), name
 
 
@@ -441,7 +475,9 @@ def test_a_row_for_a_kind_scales_each_flow_of_the_kind_once(
 @examples(30)
 @given(
     system=strategies.systems(max_scenarios=2),
-    several=st.permutations(strategies.EFFECTS).flatmap(lambda all_: st.integers(2, 3).map(lambda n: all_[:n])),
+    several=st.permutations(strategies.EFFECTS).flatmap(
+        lambda all_: st.integers(2, 3).map(lambda n: all_[:n])
+    ),
 )
 def test_effects_side_by_side_see_the_same_draws(backend: str, system: Drawn, several: list[str]) -> None:
     settings, tables = system

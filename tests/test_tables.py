@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -335,3 +337,11 @@ def test_a_table_of_nulls_of_any_type_is_null():
     for kind in (pa.null(), pa.int32(), pa.date32()):
         flows = pa.table(GOOD["flows"]).drop_columns("driver").append_column("driver", pa.nulls(5, kind))
         assert problems_of(**GOOD | {"flows": flows}) == []
+
+
+def test_importing_a_system_imports_nothing_heavy():
+    code = (
+        "import sys, gpustress.system; print([name for name in ('pandas', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -246,9 +246,19 @@ def test_an_imposed_failure_comes_before_everything_else_of_its_period(backend: 
 
 def test_a_loan_is_repaid_in_the_share_in_which_it_was_drawn(backend: str) -> None:
     """The lender has 60 of the 100; interest and principal of the two years are 0.6 of what was agreed."""
-    loan = {"name": "l", "borrower": "b", "lender": "bank", "principal": 100.0, "rate": 0.1, "draw": 1, "years": 2.0}
+    loan = {
+        "name": "l",
+        "borrower": "b",
+        "lender": "bank",
+        "principal": 100.0,
+        "rate": 0.1,
+        "draw": 1,
+        "years": 2.0,
+    }
     made = small(
-        periods=5, entities=[entity("bank", 60.0), entity("b", 50.0)], loans=[loan | {"amortisation": "linear"}]
+        periods=5,
+        entities=[entity("bank", 60.0), entity("b", 50.0)],
+        loans=[loan | {"amortisation": "linear"}],
     )
     happened = replay(backend, made)
     assert paid(happened) == {
@@ -279,7 +289,9 @@ def test_a_balance_freezes_when_its_borrower_stops(backend: str) -> None:
 def test_a_scenario_scales_draws_and_interest_but_never_principal(backend: str) -> None:
     """Half of the draw, so half of all payments; interest doubled on top of that, principal not."""
     loan = {"name": "l", "borrower": "b", "principal": 100.0, "rate": 0.1, "draw": 0, "years": 1.0}
-    changes = [(f"flow.kind:{kind}.scale", "set", value) for kind, value in (("funding", 0.5), ("interest", 2.0))]
+    changes = [
+        (f"flow.kind:{kind}.scale", "set", value) for kind, value in (("funding", 0.5), ("interest", 2.0))
+    ]
     made = small(periods=2, entities=[entity("b", 100.0)], loans=[loan], scenarios=scenario("s", *changes))
     happened = replay(backend, made)
     assert paid(happened) == {
@@ -459,7 +471,8 @@ def test_default_costs_count_in_first_round_too(backend: str) -> None:
 
 def test_memo_lines_move_no_money(backend: str) -> None:
     made = small(
-        entities=[entity("a", 5.0)], flows=[flow("usage", None, None, 8.0), flow("bill", "a", None, 0.5, driver="usage")]
+        entities=[entity("a", 5.0)],
+        flows=[flow("usage", None, None, 8.0), flow("bill", "a", None, 0.5, driver="usage")],
     )
     happened = replay(backend, made)
     assert paid(happened) == {"usage": [8.0], "bill": [4.0]}

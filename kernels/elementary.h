@@ -59,7 +59,7 @@ GPUSTRESS_FUNCTION real logarithm(real x) {
     const real half_square = 0.5 * f * f;
     const real tail = fused(s, half_square + series, k * 1.90821492927058770002e-10);
     const real result = k * 6.93147180369123816490e-01 - ((half_square - tail) - f);
-    return select(x > 0.0, result, all_lanes(-__builtin_huge_val()));
+    return select(x > 0.0, result, all_lanes(-infinity()));
 }
 
 // A step of a polynomial, p x + c, that keeps the rounding errors made so far.
