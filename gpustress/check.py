@@ -42,7 +42,7 @@ def check(settings: Settings | None, given: Mapping[str, pa.Table | None], probl
     for name, rows in tables.items():
         check_references(name, rows, known, problems)
         if settings is not None:
-            _check_periods(name, rows, settings, problems)
+            check_periods(name, rows, settings, problems)
         if name in _CHECKS:
             _CHECKS[name](rows, problems)
     if "correlations" in tables:
@@ -69,7 +69,8 @@ def _one_a_cell(problems: list[Problem]) -> list[Problem]:
     return sorted(kept.values(), key=lambda problem: order.get(problem.table, -1))
 
 
-def _check_periods(table: str, rows: pa.Table, settings: Settings, problems: list[Problem]) -> None:
+def check_periods(table: str, rows: pa.Table, settings: Settings, problems: list[Problem]) -> None:
+    """Add a problem for each period after the last, and for each term of more periods than can be counted."""
     fault = Blame(problems, table, rows)
     last, longest = settings.periods - 1, MAX_TERM * settings.period_years
     for column in SCHEMAS[table].columns:
@@ -154,17 +155,13 @@ def _check_positions(rows: pa.Table, problems: list[Problem]) -> None:
 
 
 def check_scenarios(rows: pa.Table, problems: list[Problem]) -> None:
-    """Add a problem for each row of a conformed scenarios table that says too little or too much."""
+    """Add a problem for each row of a conformed scenarios table that says too little, or contradicts another."""
     fault = Blame(problems, "scenarios", rows)
-    changes, nothing = pc.is_valid(rows["parameter"]), pc.is_null(rows["parameter"])
+    changes = pc.is_valid(rows["parameter"])  # where nothing is changed, op and value have no effect
     for column in ("op", "value"):
         missing = pc.and_(changes, pc.is_null(rows[column]))
         allowed = SCHEMAS["scenarios"].by_name[column].allowed
         fault(column, missing, "is missing, though a parameter is named", f"Write {allowed}.")
-    for column in ("start", "end", "op", "value"):
-        idle = pc.and_(nothing, pc.is_valid(rows[column]))
-        message = "has nothing to act on: no parameter is named"
-        fault(column, idle, message, "Name a parameter, or leave it empty.")
     early = pc.less(rows["end"], rows["start"])
     fault("end", early, "lies before the start", "Write a period from `start` on.")
 

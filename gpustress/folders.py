@@ -58,13 +58,9 @@ def whole_folder(folder: str | os.PathLike[str], replaceable: Callable[[Path], b
         yield aside
         if target.exists():
             target.rename(old)
-            try:
-                aside.rename(target)
-            except OSError:
-                old.rename(target)
-                raise
-        else:
-            aside.rename(target)
+        aside.rename(target)
     finally:
+        if old.exists() and not target.exists():  # whatever came between the two renames
+            old.rename(target)
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -247,10 +247,10 @@ _TABLES = (
             _share("relet_price", "share of the amount that `outside` then pays, and of the book value "
                    "that an impairment leaves", 0.0),
             _number("life", "capex only: years over which a payment is written down; null: an expense", None,
-                    minimum=0.0, above=True, term=True),
+                    minimum=0.0, term=True),
             _amount("opening_book", "capex with a life: book value before the first period, currency", 0.0),
             _number("opening_life", "years over which the opening book is written down", None, minimum=0.0,
-                    above=True, shown_default="life", term=True),
+                    shown_default="life", term=True),
             _text("tenant", "capex only: the entity that uses the asset; its failure impairs it", None,
                   refers="entity"),
             _SOURCE,

@@ -174,7 +174,7 @@ class Scales:
             name: max(float(np.max(billed)), *(self.entity.get(end, 0.0) for end in flows[name]))
             for name, billed in happened["billed"].items()
         }
-        self.estate = sum(self.entity.values())
+        self.estate = max(sum(self.entity.values()), float(np.abs(happened["estate"]).max()))
         self.factor = {}
         for row in tables.get("factors", []):
             levels = [row.get("initial", 1.0), row.get("mean") or 0.0, row.get("floor") or 0.0]

@@ -174,7 +174,7 @@ FAULTS = [
     Fault("negative scheduled amount", "schedules", "amount", 0, -1.0, "is too small", "at least 0"),
     Fault("growth of -1", "flows", "growth", 0, -1.0, "is too small", "above -1"),
     Fault("recovery above 1", "loans", "recovery", 0, 1.5, "is too large", "from 0 to 1"),
-    Fault("no life", "flows", "life", 3, 0.0, "is too small", "above 0"),
+    Fault("negative life", "flows", "life", 3, -1.0, "is too small", "at least 0"),
     Fault("no reversion", "factors", "reversion", 1, 0.0, "is too small", "above 0"),
     Fault("negative period", "schedules", "period", 0, -1, "is too small", "at least 0"),
     Fault("period after the last", "schedules", "period", 1, 8, "lies after the last period", "from 0 to 7"),
@@ -223,7 +223,6 @@ FAULTS = [
     # Scenarios.
     Fault("no op", "scenarios", "op", 1, None, "is missing", "`set`"),
     Fault("no value", "scenarios", "value", 1, None, "is missing", "Write a number"),
-    Fault("value for nothing", "scenarios", "value", 0, 1.0, "has nothing to act on", "Name a parameter"),
     Fault("two effects", "scenarios", "effects", 2, "none", "differs from row 2", "one kind of effects"),
     Fault("address of no factor", "scenarios", "parameter", 1, "factor.demnd.shift", "names no factor",
           "`demand`"),
