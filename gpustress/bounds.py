@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from .tables import floats, strings
+from .tables import floats, places, strings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,10 +33,11 @@ def check_bounds(
     faults: Faults,
 ) -> None:
     """Add a problem for every parameter of a scenario that breaks a rule of the model (design of the model, Tables)."""
-    _check_entities(parameters, touched, faults)
-    _check_scales(parameters, touched, faults)
-    if _check_factors(tables, parameters, touched, faults):
-        _check_exponentials(settings, tables, parameters, flows, touched, faults)
+    with np.errstate(all="ignore"):  # what overflows here is what is looked for
+        _check_entities(parameters, touched, faults)
+        _check_scales(parameters, touched, faults)
+        if _check_factors(tables, parameters, touched, faults):
+            _check_exponentials(settings, tables, parameters, flows, touched, faults)
 
 
 def _check_entities(parameters: Parameters, touched: Touched, faults: Faults) -> None:
@@ -172,9 +173,8 @@ def _log_largest_amounts(
         largest[: flows.own] = np.log(floats(table, "amount")) + np.maximum(
             years * np.log1p(floats(table, "growth")), 0.0
         )
-        scheduled = np.log(floats(tables["schedules"], "amount"))
-        for name, amount in zip(strings(tables["schedules"], "flow"), scheduled, strict=True):
-            largest[flows.index[str(name)]] = max(largest[flows.index[str(name)]], amount)
+        schedules = tables["schedules"]
+        np.maximum.at(largest, places(schedules, "flow", flows.names), np.log(floats(schedules, "amount")))
         scale = np.log(parameters.curves.max(axis=1)[parameters.scale])
         factor_index = {name: i for i, name in enumerate(strings(tables["factors"], "name"))}
         spread = floats(table, "spread")

@@ -155,7 +155,7 @@ def _check_positions(rows: pa.Table, problems: list[Problem]) -> None:
 
 
 def check_scenarios(rows: pa.Table, problems: list[Problem]) -> None:
-    """Add a problem for each row of a conformed scenarios table that says too little, or contradicts another."""
+    """Add a problem for each row of a conformed scenarios table that says too little, or contradicts one."""
     fault = Blame(problems, "scenarios", rows)
     changes = pc.is_valid(rows["parameter"])  # where nothing is changed, op and value have no effect
     for column in ("op", "value"):

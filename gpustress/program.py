@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from .bounds import linked_inverse
+from .check import check_periods
 from .draws import CONTRACT_VERSION, name_id
 from .errors import InputError, Problem
 from .loans import opening_balances, whole_periods
 from .parameters import Flows, evaluate
 from .schema import DEBT, DISCRETIONARY, EFFECTS, LOAN_CLAIM, PROCESSES, RANK_OF_KIND, RANKS
-from .tables import booleans, floats, integers, strings
+from .tables import booleans, floats, integers, places, strings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -286,7 +287,7 @@ def compile_program(system: System, scenarios: pa.Table, effects: Sequence[str] 
     ----------
     system : System
     scenarios : pyarrow.Table
-        Rows of the scenarios schema; without rows, the system as it is, named ``base``.
+        Of a Scenarios; without rows, the system as it is, named ``base``.
     effects : sequence of str
         One: the run's effects, unless a scenario names its own. Several: every scenario runs under each of them, in
         that order, as NAME/EFFECTS.
@@ -297,7 +298,8 @@ def compile_program(system: System, scenarios: pa.Table, effects: Sequence[str] 
         A scenario breaks a rule of the model, or an effect is unknown.
     """
     problems: list[Problem] = []
-    parameters = evaluate(system.settings, system.tables, scenarios, problems)
+    check_periods("scenarios", scenarios, system.settings, problems)
+    parameters = None if problems else evaluate(system.settings, system.tables, scenarios, problems)
     if parameters is None:
         raise InputError(problems)
     names, run_effects, source = _runs(parameters, effects)
@@ -490,8 +492,8 @@ class _Compiler:
         runs = (integers(table, "start")[:, None] <= t) & (t <= end[:, None])
         amount = np.where(runs, yearly[:, None] * growth, 0.0)
         schedules = self._tables["schedules"]
-        scheduled = [self._flows.index[str(name)] for name in strings(schedules, "flow")]
-        amount[np.array(scheduled, dtype=np.intp), integers(schedules, "period")] = floats(schedules, "amount")
+        scheduled = places(schedules, "flow", self._flows.names)
+        amount[scheduled, integers(schedules, "period")] = floats(schedules, "amount")
         return amount
 
     def _loan_rows(self) -> list[_Loan]:

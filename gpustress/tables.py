@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -144,3 +144,10 @@ def strings(table: pa.Table, column: str) -> list[str | None]:
     """Read a text column as Python strings; null is None."""
     values: list[str | None] = table.column(column).to_pylist()
     return values
+
+
+def places(table: pa.Table, column: str, names: Sequence[str]) -> NDArray[np.intp]:
+    """Of each row the place of its text in `names`; -1 where it is null or none of them."""
+    found = pc.index_in(table.column(column), value_set=pa.array(names, pa.string()))
+    at: NDArray[np.intp] = pc.fill_null(found, -1).to_numpy().astype("int64")
+    return at

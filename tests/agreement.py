@@ -1,4 +1,4 @@
-"""Whether a backend agrees with the oracle: amounts to 1e-9 of what is at stake, decisions but for near ties."""
+"""Whether a backend agrees with the oracle: amounts to 1e-9 of what is at stake, decisions but for ties."""
 
 from __future__ import annotations
 
@@ -147,12 +147,12 @@ class Scales:
     Attributes
     ----------
     entity, flow, factor, measure : dict of str to float
-        The largest cash, line or receipts; what is billed, or that of its parties; the largest level; the sum of
-        |weight * paid|, unless rounding is all that it holds.
+        The largest cash, line or receipts; what is billed, or that of its parties; the largest level; the sum
+        of |weight * paid|, unless rounding is all that it holds.
     estate : float
     noise : set of str
-        Measures of nothing but rounding: of an asset written down to 0 that is impaired later, or of payments that a
-        circle without means has worn down to 0. They pay back, or not, by chance.
+        Measures of nothing but rounding: of an asset written down to 0 that is impaired later, or of payments
+        that a circle without means has worn down to 0. They pay back, or not, by chance.
     """
 
     def __init__(self, case: Case, happened: dict[str, Any]):

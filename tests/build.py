@@ -70,7 +70,7 @@ def flow(
 
 
 def scenario(name: str, *changes: tuple[str, str, float] | tuple[str, str, float, int, int]) -> list[Row]:
-    """Rows of the scenarios table; a change is (parameter, op, value) or (parameter, op, value, start, end)."""
+    """Rows of the scenarios table; a change is (parameter, op, value[, start, end])."""
     keys = ("parameter", "op", "value", "start", "end")
     return [{"scenario": name} | dict(zip(keys, change, strict=False)) for change in changes]
 

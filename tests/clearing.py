@@ -1,8 +1,9 @@
 """Static networks of payments, and their greatest clearing by brute force over who cannot meet which rank.
 
-Sources: Eisenberg and Noe (2001), "Systemic risk in financial systems", Management Science 47(2); Elsinger (2009),
-"Financial networks, cross holdings, and limited liability", OeNB working paper 156 (seniority); Rogers and Veraart
-(2013), "Failure and rescue in an interbank network", Management Science 59(4) (default costs).
+Sources: Eisenberg and Noe, "Systemic risk in financial systems", Management Science 47(2), 2001; for
+seniority, Elsinger, "Financial networks, cross holdings, and limited liability", OeNB working paper 156,
+2009; for default costs, Rogers and Veraart, "Failure and rescue in an interbank network", Management
+Science 59(4), 2013.
 """
 
 from __future__ import annotations

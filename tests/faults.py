@@ -1,8 +1,8 @@
 """Fault seeding: breaks the library in known ways, and sees whether a small set of checks catches each.
 
-A fault replaces text in a copy of the package, which is then imported under a name of its own. `python
-tests/faults.py` prints which check catches which fault; test_faults.py runs the same. A fault whose text is no longer
-there is an error: it has to be written anew.
+A fault replaces text in a copy of the package, which is then imported under a name of its own.
+`python tests/faults.py` prints which check catches which fault; test_faults.py runs the same. A fault whose
+text is no longer there is an error: it has to be written anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -54,22 +54,24 @@ FAULTS = (
     # Step 1
     _backend("correlation ignored", "factors",
              "eps[k] += row[j] * drivers.normals[j]", "eps[k] += (j == k) * drivers.normals[j]"),
-    _backend("clip before the link's shift", "factors",
+    _backend("shift ignored", "factors",
              "shifted = y + curves[program.shift[scenario], t][:, None]", "shifted = y.copy()"),
     _backend("a scenario's value before the clip", "factors",
              "    return observed\n",
-             "    added = linked * scale + curves[program.value_add[scenario], t][:, None]\n"
-             "    return np.clip(added, program.floor[:, None], program.cap[:, None])\n"),
+             "    added = linked * scale + curves[program.value_add[scenario], t][:, None]\n    return "
+             "np.clip(added, program.floor[:, None], program.cap[:, None])\n"),
     Fault("stale draws: the first four periods again and again", "draws.py",
           "start // NORMALS_PER_BLOCK, NORMALS)", "0, NORMALS)"),
-    Fault("a jump takes the other word", "draws.py", "occurs[start:stop] = u[0::2]", "occurs[start:stop] = u[1::2]"),
+    Fault("a jump takes the other word", "draws.py",
+          "occurs[start:stop] = u[0::2]", "occurs[start:stop] = u[1::2]"),
     Fault("every block draws the words of the first paths", "draws.py",
           "counter=np.array([first_path, block, stream, 0]", "counter=np.array([0, block, stream, 0]"),
     # Step 2
     _backend("hazard does not gather", "credit", "return gathered + added", "return added"),
     _backend("hazard ignores its factors", "credit", "[:, None] * power * program", "[:, None] * program"),
     _backend("credit stops a period late", "period",
-             "self._stops_at[:-1][imposed | by_credit] = t\n", "self._stops_at[:-1][imposed | by_credit] = t + 1\n"),
+             "self._stops_at[:-1][imposed | by_credit] = t\n",
+             "self._stops_at[:-1][imposed | by_credit] = t + 1\n"),
     # Step 3
     _backend("a floating rate may be negative", "billing",
              "np.maximum(0.0, program.spread[floating, None] + observed[program.index[floating]])",
@@ -87,46 +89,60 @@ FAULTS = (
     # Step 4
     _backend("debt before operating", "settlement",
              "OPERATING, RANKS", "RANKS\nfrom ...schema import DEBT as OPERATING, OPERATING as DEBT"),
-    _backend("default costs ignored", "settlement", "alpha * claims.own + beta * receipts, liquid", "liquid, liquid"),
+    _backend("default costs ignored", "settlement",
+             "alpha * claims.own + beta * receipts, liquid", "liquid, liquid"),
     _backend("default costs swapped", "settlement", "alpha, beta = self", "beta, alpha = self"),
     _backend("reserve ignored", "settlement", " - claims.due[DEBT] - claims.reserve", " - claims.due[DEBT]"),
     _backend("slow rings are cut off instead of finished", "settlement",
              "for column in np.flatnonzero(moving):",
-             "ratio[:, :-1, paths] = now[:, :-1]\n        short[:, paths] = is_short\n        for column in ():"),
-    _backend("updates stop before they rest", "settlement", "RATIO_TOLERANCE: Final = 1e-12", "RATIO_TOLERANCE: Final = 1e-2"),
-    _backend("who has stopped is still paid", "settlement", "self._receipts.add(amounts) * claims.receives", "self._receipts.add(amounts)"),
-    _backend("in first_round who has stopped still pays", "settlement", "ratio[:, :-1] *= going", "ratio[:, :-1] *= 1.0"),
+             "ratio[:, :-1, paths] = now[:, :-1]\n        short[:, paths] = is_short\n        for column in"
+             " ():"),
+    _backend("updates stop before they rest", "settlement",
+             "RATIO_TOLERANCE: Final = 1e-12", "RATIO_TOLERANCE: Final = 1e-2"),
+    _backend("who has stopped is still paid", "settlement",
+             "self._receipts.add(amounts) * claims.receives", "self._receipts.add(amounts)"),
+    _backend("in first_round who has stopped still pays", "settlement",
+             "ratio[:, :-1] *= going", "ratio[:, :-1] *= 1.0"),
     _backend("finish: default costs of receipts forgotten", "finish",
              "weight = np.where(short, beta, 1.0)", "weight = np.ones(len(short))"),
     _backend("finish: the reserve is not kept", "finish",
              "return senior + self._reserve if rank == DISCRETIONARY else senior", "return senior"),
-    _backend("credit line not drawn", "settlement", "cash + deposit_interest + credit_line)", "cash + deposit_interest)"),
+    _backend("credit line not drawn", "settlement",
+             "cash + deposit_interest + credit_line)", "cash + deposit_interest)"),
     _backend("deposits earn on the closing balance", "period",
              "cash = opening + deposit_interest + settled.receipts - settled.payments",
-             "cash = (opening + settled.receipts - settled.payments) * (1.0 + program.deposit_rate[:, None])"),
+             "cash = (opening + settled.receipts - settled.payments) * (1.0 + program.deposit_rate[:, "
+             "None])"),
     _backend("interest on the line is forgotten", "period",
-             "line_interest = program.line_rate[:, None]", "line_interest = 0.0 * program.line_rate[:, None]"),
-    _backend("the failed keep their cash", "period", "self._cash = np.where(failed, 0.0, cash)", "self._cash = cash"),
+             "line_interest = program.line_rate[:, None]",
+             "line_interest = 0.0 * program.line_rate[:, None]"),
+    _backend("the failed keep their cash", "period",
+             "self._cash = np.where(failed, 0.0, cash)", "self._cash = cash"),
     _backend("who fails for want of cash stops at once", "period",
              "self._stops_at[:-1][settled.short] = t + 1", "self._stops_at[:-1][settled.short] = t"),
     # Step 5
     _backend("write-offs left out", "period",
              "insolvent = books.write_off(t, effects, record.failed_at < program.periods, cash)",
              "insolvent = np.zeros_like(settled.short)"),
-    _backend("recovery inverted", "books", "program.loan_recovery[:, None], 1.0)", "1.0 - program.loan_recovery[:, None], 1.0)"),
+    _backend("recovery inverted", "books",
+             "program.loan_recovery[:, None], 1.0)", "1.0 - program.loan_recovery[:, None], 1.0)"),
     _backend("recovery of exposures inverted", "books",
              "program.exposure_recovery[:, None], 1.0)", "1.0 - program.exposure_recovery[:, None], 1.0)"),
     _backend("one round of write-offs", "books",
-             "            insolvent |= new\n", "            insolvent |= new\n            return insolvent\n"),
+             "            insolvent |= new\n",
+             "            insolvent |= new\n            return insolvent\n"),
     _backend("impaired again in every period", "books", " & ~self._impaired\n", "\n"),
-    _backend("depreciation forgets the impairment", "books", "        self._capitalised[: t + 2] *= kept\n", ""),
-    _backend("written down for a period too long", "books", "np.maximum(t - life, 0)", "np.maximum(t - life - 1, 0)"),
+    _backend("depreciation forgets the impairment", "books",
+             "        self._capitalised[: t + 2] *= kept\n", ""),
+    _backend("written down for a period too long", "books",
+             "np.maximum(t - life, 0)", "np.maximum(t - life - 1, 0)"),
     _backend("opening book never written down", "books", "self._opening / opening_life, 0.0)", "0.0, 0.0)"),
     _backend("in first_round the borrower gets what was paid", "books",
              "billed[flow] if effects == FIRST_ROUND else paid[flow]", "paid[flow]"),
     _backend("insolvent at a tie", "books",
              "(1.0 - SOLVENCY_TOLERANCE) * liabilities", "(1.0 + SOLVENCY_TOLERANCE) * liabilities"),
-    _backend("short at a tie", "settlement", "(1.0 - SHORT_TOLERANCE) * due_senior", "(1.0 + SHORT_TOLERANCE) * due_senior"),
+    _backend("short at a tie", "settlement",
+             "(1.0 - SHORT_TOLERANCE) * due_senior", "(1.0 + SHORT_TOLERANCE) * due_senior"),
     _backend("a drawn line is no debt", "books", "liabilities = np.maximum(-cash, 0.0) + ", "liabilities = "),
     # Step 6
     Fault("discounting off by one", "program.py",
@@ -135,26 +151,33 @@ FAULTS = (
     _backend("payback without tolerance", "measures",
              "self.total < -PAYBACK_TOLERANCE * self._gross", "self.total < 0.0"),
     _backend("payback at the first time, not for good", "measures",
-             "] = t + 1\n", "] = np.maximum(t + 1, 0) * (self.payback[self.total < -PAYBACK_TOLERANCE * self._gross] == t)\n"),
-    _backend("the trough counts the 0 before the first period", "measures", "np.full(shape, np.inf)", "np.zeros(shape)"),
+             "] = t + 1\n",
+             "] = np.maximum(t + 1, 0) * (self.payback[self.total < -PAYBACK_TOLERANCE * self._gross] == "
+             "t)\n"),
+    _backend("the trough counts the 0 before the first period", "measures",
+             "np.full(shape, np.inf)", "np.zeros(shape)"),
     _backend("present value forgets the discount", "measures", "value * self._discount[t]", "value"),
     # Step 7
     _backend("the liquidity of the failed is left out", "period",
              "record.liquidity(np.where(failed, 0.0, self._cash + line))",
              "record.liquidity(np.where(failed, np.inf, self._cash + line))"),
     _backend("the estate of one period is left to the next", "period",
-             "to_estate = np.where(record.failed_at == t, cash", "to_estate = np.where(record.failed_at == t - 1, cash"),
+             "to_estate = np.where(record.failed_at == t, cash",
+             "to_estate = np.where(record.failed_at == t - 1, cash"),
     # The program
     Fault("growth counts from the start of the flow", "program.py",
-          "growth = (1.0 + floats(table, \"growth\"))[:, None] ** (t * years)",
-          "growth = (1.0 + floats(table, \"growth\"))[:, None] ** (np.maximum(t - integers(table, \"start\")[:, None], 0) * years)"),
+          'growth = (1.0 + floats(table, "growth"))[:, None] ** (t * years)',
+          'growth = (1.0 + floats(table, "growth"))[:, None] ** (np.maximum(t - integers(table, "start")[:,'
+          " None], 0) * years)"),
     Fault("the first payment in the period of the draw", "program.py",
           "first = draw + 1 if draw >= 0 else 0", "first = draw if draw >= 0 else 0"),
     Fault("stress lowers correlations", "program.py",
           "matrix += stress * (1.0 - matrix)", "matrix += stress * (np.eye(size) - matrix)"),
     Fault("a null rank is operating", "program.py", "rank or RANK_OF_KIND[str(kind)]", "rank or RANKS[0]"),
-    Fault("terms are rounded down", "loans.py", "round(years * periods_per_year)", "int(years * periods_per_year)"),
-    Fault("D is not left out of a ratio", "program.py", "np.where(driven, 1.0, years)", "np.where(driven, years, years)"),
+    Fault("terms are rounded down", "loans.py",
+          "round(years * periods_per_year)", "int(years * periods_per_year)"),
+    Fault("D is not left out of a ratio", "program.py",
+          "np.where(driven, 1.0, years)", "np.where(driven, years, years)"),
     Fault("a row for a kind hits driven flows twice", "parameters.py",
           "if not any(d in candidates for d in self.drivers_of(i))]", "]"),
 )  # fmt: skip
@@ -203,9 +226,9 @@ def _random_cases() -> list[Case]:
             "periods_per_year": rng.choice((4, 1, 2)), "periods": rng.choice((6, 10)), "unit": 1.0,
             "tightness": rng.choice((0.1, 0.5, 2.0)), "odd_names": False, "entities": rng.choice((3, 5, 8)),
             "processes": rng.sample(strategies.PROCESSES, 3), "correlated": number % 2 == 0,
-            "triggers": rng.choice((0.5, 1.0)), "ring": rng.choice(("none", "leaking")), "flows": 12, "driven": 0.3,
-            "loans": 4, "exposures": 5, "measures": 3, "positions": 0, "scenarios": 3, "default_costs": number % 3 == 0,
-            "shuffled": False, "edge": True,
+            "triggers": rng.choice((0.5, 1.0)), "ring": rng.choice(("none", "leaking")), "flows": 12,
+            "driven": 0.3, "loans": 4, "exposures": 5, "measures": 3, "positions": 0, "scenarios": 3,
+            "default_costs": number % 3 == 0, "shuffled": False, "edge": True,
         }  # fmt: skip
         effects = "first_round" if number % 6 == 5 else "full"
         cases.append(Case(*strategies.Maker(rng, shape).make(), effects, number, paths=3))
@@ -231,7 +254,7 @@ def _worked_cases() -> dict[str, Case]:
         "a slow ring with costs": Network((1e-4,) * 3, (0.0,) * 3, (*ring, *ends), (0.5, 0.9999)),
         "a slow ring with a reserve": Network(
             (0.0,) * 3, (1e-4,) * 3,
-            (*(Payment(p.payer, p.receiver, clearing.DISCRETIONARY, p.amount) for p in (*ring, *ends[:1])), ends[1]),
+            (*(replace(payment, rank=clearing.DISCRETIONARY) for payment in (*ring, *ends[:1])), ends[1]),
         ),
     }  # fmt: skip
     cases = {
@@ -321,10 +344,8 @@ def main() -> int:
             failure, as_it_should = str(error), False
         missed += not as_it_should
         name = "no fault" if fault is None else fault.name
-        seconds = time.perf_counter() - start
-        print(
-            f"{'ok   ' if as_it_should else 'WRONG'} {seconds:4.1f} s  {name}: {failure or 'passes all checks'}"
-        )
+        verdict, seconds = "ok   " if as_it_should else "WRONG", time.perf_counter() - start
+        print(f"{verdict} {seconds:4.1f} s  {name}: {failure or 'passes all checks'}")
     return int(missed > 0)
 
 

@@ -484,7 +484,6 @@ JUNK = (
 )  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning:gpustress.bounds")
 @pytest.mark.parametrize("seed", range(8))
 def test_no_cell_makes_anything_but_problems(seed):
     random = Random(seed)

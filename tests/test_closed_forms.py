@@ -209,7 +209,8 @@ def test_an_amount_is_a_year_and_grows_by_the_year(backend: str) -> None:
     ]
     made = small(
         periods=6, periods_per_year=4.0, flows=flows,
-        schedules=[{"flow": "grows", "period": 0, "amount": 7.0}, {"flow": "grows", "period": 3, "amount": 0.0}],
+        schedules=[{"flow": "grows", "period": 0, "amount": 7.0},
+                   {"flow": "grows", "period": 3, "amount": 0.0}],
     )  # fmt: skip
     amounts = paid(gs.replay(made, path=0, backend=backend))
     grown = [1.1 ** (t / 4) for t in range(6)]
@@ -234,7 +235,8 @@ def test_sensitivities_multiply_powers_of_factors_over_their_initial_values(back
     factors = [{"name": name, "process": "constant", "initial": 4.0} for name in ("x", "y")]
     made = small(
         factors=factors, flows=[flow("f", None, None, 10.0)],
-        sensitivities=[{"target": "f", "factor": "x", "elasticity": 0.5}, {"target": "f", "factor": "y", "elasticity": -2.0}],
+        sensitivities=[{"target": "f", "factor": "x", "elasticity": 0.5},
+                       {"target": "f", "factor": "y", "elasticity": -2.0}],
         scenarios=scenario("s", ("factor.x.value", "set", 9.0), ("factor.y.value", "set", 2.0)),
     )  # fmt: skip
     assert paid(gs.replay(made, path=0, backend=backend))["f"] == pytest.approx([10 * 1.5 * 4], rel=1e-14)
@@ -348,16 +350,18 @@ def test_what_turns_negative_again_has_not_paid_back(backend: str) -> None:
 
 
 def test_lines_of_a_measure_add_up_as_often_as_they_are_named(backend: str) -> None:
-    """A flow named twice counts twice; a kind takes in loans; capex without a life has empty non-cash lines."""
+    """A flow named twice counts twice; a kind takes in loans; the non-cash lines of an expense are empty."""
     made = small(
         entities=[entity("a", 1e3)],
         flows=[flow("fee", "a", None, 3.0), flow("build", "a", None, 7.0, "capex")],
         loans=[{"name": "l", "borrower": "a", "principal": 100.0, "rate": 0.1, "years": 1.0}],
         measures=[
             {"measure": "twice", "flow": "fee"}, {"measure": "twice", "flow": "fee", "weight": -0.5},
-            {"measure": "kinds", "flow": "kind:interest"}, {"measure": "kinds", "flow": "kind:principal", "weight": 2.0},
+            {"measure": "kinds", "flow": "kind:interest"},
+            {"measure": "kinds", "flow": "kind:principal", "weight": 2.0},
             {"measure": "kinds", "flow": "kind:dividend"},
-            {"measure": "expense", "flow": "build:depreciation"}, {"measure": "expense", "flow": "build:impairment"},
+            {"measure": "expense", "flow": "build:depreciation"},
+            {"measure": "expense", "flow": "build:impairment"},
         ],
     )  # fmt: skip
     replay = gs.replay(made, path=0, backend=backend)

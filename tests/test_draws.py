@@ -170,7 +170,7 @@ def test_draws_of_periods_streams_names_and_seeds_are_uncorrelated() -> None:
 
 
 def test_a_backend_draws_what_the_contract_says(backend: str) -> None:
-    """A factor without drift shows its normals, a jumping one its jumps, an entity's failure its threshold."""
+    """A factor without drift shows its normals, a jumping one its jumps, a failure its threshold."""
     seed, paths, periods = 2**64 - 5, 4, 7
     factors = [
         {"name": "walk", "process": "ou", "initial": 0.0, "volatility": 1.0, "reversion": 1e-12},

@@ -362,18 +362,19 @@ def test_a_folder_is_never_half_written(exists, good, tmp_path, monkeypatch):
         assert read_system(tmp_path / "system") == good
 
 
-def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("interruption", [OSError("no"), KeyboardInterrupt("no")])
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch, interruption):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "old").write_text("old")
     rename = Path.rename
 
     def fail(self: Path, target: Path) -> Any:
         if self.name.endswith(".new"):
-            raise OSError("no")
+            raise interruption
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="no"), whole_folder(tmp_path / "folder", lambda _: True) as new:
+    with pytest.raises(type(interruption), match="no"), whole_folder(tmp_path / "folder", lambda _: True) as new:
         (new / "new").write_text("new")
     assert names(tmp_path) == {"folder"}
     assert names(tmp_path / "folder") == {"old"}

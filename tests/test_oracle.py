@@ -41,7 +41,7 @@ def cases(
 
 @pytest.mark.parametrize(("effects", "count"), [("full", 150), ("first_round", 60), ("none", 30)])
 def test_backend_agrees_with_the_oracle(backend: str, effects: str, count: int) -> None:
-    """Amounts, failures, causes, paybacks and all time series; a scenario's own effects win over the run's."""
+    """Amounts, failures, causes, paybacks, all time series; a scenario's own effects win over the run's."""
     tally = tallied(backend, count, cases(strategies.systems(), effects))
     assert tally.decisions > 10 * count
     assert effects != "full" or (tally.causes > 0).all(), "the systems are too tame to tell"
@@ -72,8 +72,12 @@ def test_backend_agrees_with_the_oracle_on_rings_of_the_short(backend: str) -> N
 
     def settings(network: clearing.Network) -> dict[str, Any]:
         return {
-            "name": "ring", "periods": 2, "periods_per_year": 1.0, "discount_rate": 0.1, "default_costs": network.costs
-        }  # fmt: skip
+            "name": "ring",
+            "periods": 2,
+            "periods_per_year": 1.0,
+            "discount_rate": 0.1,
+            "default_costs": network.costs,
+        }
 
     networks = clearing.networks(max_entities=8).map(lambda network: (settings(network), network.tables()))
     tally = tallied(backend, 60, cases(networks, "full", paths=1))

@@ -170,6 +170,36 @@ def test_who_has_stopped_pays_nothing(backend: str, system: Drawn, effects: str)
                 )
 
 
+@examples(40)
+@given(system=strategies.systems(max_scenarios=1), effects=st.sampled_from(strategies.EFFECTS))
+def test_what_is_capitalised_is_depreciated_impaired_or_still_in_the_book(
+    backend: str, system: Drawn, effects: str
+) -> None:
+    """And the balance of a loan is what was paid out under it less the principal repaid."""
+    made = build.system(*system)
+    rows = made.flows.to_pylist()
+    opening = {row["name"]: row["opening_book"] for row in rows}
+    draws = {row["name"]: row["draw"] is not None for row in made.loans.to_pylist()}
+    for replay in replays(made, backend, effects):
+        paid = build.paid(replay)
+        columns = [build.by_item(replay.books, column) for column in ("book", "depreciation", "impairment")]
+        for name, book in columns[0].items():
+            depreciation, impairment = (np.array(column[name]) for column in columns[1:])
+            expected = opening[name] + np.cumsum(np.array(paid[name]) - depreciation - impairment)
+            size = ROUNDING * (opening[name] + sum(paid[name]))
+            np.testing.assert_allclose(book, expected, rtol=0.0, atol=size)
+            for amounts in (book, depreciation, impairment):
+                assert np.min(amounts) >= -size
+        for row in made.loans.to_pylist() if effects != "first_round" else ():
+            name, principal = row["name"], row["principal"]
+            drawn = np.cumsum(paid[f"{name}.draw"]) if draws[name] else principal
+            expected = drawn - np.cumsum(paid[f"{name}.principal"])
+            balance = build.by_item(replay.loans, "balance")[name]
+            np.testing.assert_allclose(
+                balance, expected, rtol=0.0, atol=ROUNDING * max(principal, 1e-300) * 10
+            )
+
+
 # ------------------------------------------------------------------------------- failures
 
 
@@ -352,9 +382,10 @@ def test_the_memory_given_changes_no_bit(backend: str) -> None:
 def a_large_system() -> Drawn:
     """Many entities and flows, with everything in it."""
     shape = {
-        "periods_per_year": 4, "periods": 12, "unit": 1.0, "tightness": 0.5, "odd_names": False, "entities": 12,
-        "processes": list(strategies.PROCESSES), "correlated": True, "triggers": 0.5, "ring": "leaking", "flows": 40,
-        "driven": 0.2, "loans": 5, "exposures": 8, "measures": 3, "positions": 0, "scenarios": 3,
+        "periods_per_year": 4, "periods": 12, "unit": 1.0, "tightness": 0.5, "odd_names": False,
+        "entities": 12, "processes": list(strategies.PROCESSES), "correlated": True, "triggers": 0.5,
+        "ring": "leaking", "flows": 40, "driven": 0.2, "loans": 5, "exposures": 8, "measures": 3,
+        "positions": 0, "scenarios": 3,
         "default_costs": True, "shuffled": True, "edge": True,
     }  # fmt: skip
     return strategies.Maker(Random(4), shape).make()

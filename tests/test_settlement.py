@@ -37,7 +37,7 @@ def assert_same_payments(network: Network, ours: Ratios, theirs: Ratios, toleran
 @examples(150)
 @given(network=clearing.networks())
 def test_settlement_is_the_greatest_of_all_fixed_points(backend: str, network: Network) -> None:
-    """Against brute force in rational numbers: three ranks, reserves, default costs, leaks down to a millionth."""
+    """Against brute force in rational numbers: three ranks, reserves, default costs, leaks of a millionth."""
     greatest = Clearing(network).greatest()
     assume(greatest is not None)
     assert greatest is not None
@@ -67,7 +67,7 @@ def ring(size: int, leak: float, inflow: float, costs: tuple[float, float] = (1.
 @pytest.mark.parametrize("size", [2, 3, 8])
 @pytest.mark.parametrize("leak", [1e-3, 1e-6])
 def test_a_ring_that_leaks_little_is_finished_exactly(backend: str, size: int, leak: float) -> None:
-    """What flows in has to leak out: r * leak = inflow, though plain updates take some 1 / leak rounds to see it."""
+    """What flows in has to leak out: r * leak = inflow, which plain updates take 1 / leak rounds to see."""
     network = ring(size, leak, inflow=0.25 * leak)
     ratio, failed = settled(network, backend)
     # Each pays on what it gets: all ratios are the first one's.
@@ -92,7 +92,7 @@ def test_a_closed_ring_pays_itself_in_full(backend: str, costs: tuple[float, flo
 
 
 def test_one_short_member_of_a_ring_with_default_costs_takes_all_along(backend: str) -> None:
-    """Costs of a tenth of what comes in, in each of four: only 0 is left to pay, geometrically slowly or at once."""
+    """Costs of a tenth of what comes in, in each of four: only 0 is left to pay."""
     ratio, failed = settled(ring(4, leak=1e-6, inflow=0.0, costs=(1.0, 0.9)), backend)
     np.testing.assert_allclose(ratio[DEBT], 0.0, atol=1e-9)
     assert failed == [True] * 4

@@ -44,8 +44,8 @@ def about(values: Any) -> Any:
 def test_three_banks_clear_as_in_elsinger_lehar_and_summer(backend: str) -> None:
     """Elsinger, Lehar and Summer, "Risk assessment for banking systems", Management Science 52(9), 2006.
 
-    Net worth of 1 each; bank 1 owes 2 to bank 3, bank 2 owes 3 to bank 1 and 1 to bank 3, bank 3 owes 3 to bank 1 and
-    1 to bank 2. Bank 1 can pay. So p2 = 1 + p3 / 4 and p3 = 1 + 2 + p2 / 4, that is p2 = 28/15 and p3 = 52/15; by
+    Each has 1; bank 1 owes 2 to bank 3, bank 2 owes 3 to bank 1 and 1 to bank 3, bank 3 owes 3 to bank 1 and
+    1 to bank 2. Bank 1 can pay. So p2 = 1 + p3 / 4 and p3 = 1 + 2 + p2 / 4: p2 = 28/15 and p3 = 52/15. By
     theorem 2 of Eisenberg and Noe (2001) there is no other solution.
     """
     made = small(
@@ -110,7 +110,7 @@ def test_ranks_are_paid_in_their_order(backend: str) -> None:
 
 
 def test_a_reserve_is_kept_from_discretionary_payments_alone(backend: str) -> None:
-    """Of 100, 20 are spent and 30 kept: 50 for the 80 of capex. That is no failure. Then 20 of the 30 go after all."""
+    """Of 100, 20 are spent and 30 kept: 50 for the 80 of capex, no failure. Then the 30 go after all."""
     made = small(
         periods=3, entities=[entity("a", 100.0, reserve=30.0)],
         flows=[flow("opex", "a", None, 20.0, "opex"), flow("capex", "a", None, 80.0, "capex")],
@@ -230,7 +230,7 @@ def test_discretionary_spending_ends_when_anybody_in_it_stops(backend: str, who:
 
 
 def test_an_imposed_failure_comes_before_everything_else_of_its_period(backend: str) -> None:
-    """It gets nothing any more, its cash is the estate's; one who can't pay anyway is not said to be short."""
+    """It gets nothing any more, its cash is the estate's; who can't pay anyway is not said to be short."""
     made = small(
         periods=2, entities=[entity("a", 7.0, cash_rate=0.1, hazard=1e6)],
         flows=[flow("in", None, "a", 3.0), flow("out", "a", None, 50.0)],
@@ -310,7 +310,7 @@ def books(happened: Replay) -> dict[str, list[float]]:
 
 
 def test_depreciation_is_straight_over_the_life_from_the_period_after_the_payment(backend: str) -> None:
-    """The opening 30 over two periods, 15 each; 12 paid in periods 0 and 1, each 4 a period over the next three."""
+    """The opening 30 over two periods, 15 each; 12 paid in periods 0 and 1, each 4 a period over three."""
     made = small(
         periods=6, entities=[entity("a", 100.0), entity("lab", 1.0)],
         flows=[flow("c", "a", None, 12.0, "capex", end=1, **CAPEX)],
@@ -323,7 +323,7 @@ def test_depreciation_is_straight_over_the_life_from_the_period_after_the_paymen
 
 
 def test_an_impairment_leaves_the_relet_price_of_the_book_and_of_what_it_will_lose(backend: str) -> None:
-    """The tenant fails in period 3, with 4 in the book: 3 are lost, and of the last 4 to be written down 1 is left."""
+    """The tenant fails in period 3, with 4 in the book: 3 are lost, and 1 is left to be written down."""
     made = small(
         periods=6, entities=[entity("a", 100.0), entity("lab", 1.0)], scenarios=fails("lab", 3),
         flows=[flow("c", "a", None, 12.0, "capex", end=1, **CAPEX)],
@@ -336,7 +336,7 @@ def test_an_impairment_leaves_the_relet_price_of_the_book_and_of_what_it_will_lo
 
 
 def test_an_impairment_takes_in_the_payment_of_its_period(backend: str) -> None:
-    """The tenant runs short in period 1: of 27 - 19 + 12 = 20 a quarter is left. The owner's spending ends after."""
+    """The tenant runs short in period 1: of 27 - 19 + 12 = 20 a quarter is left. The spending ends."""
     made = small(
         periods=6, entities=[entity("a", 100.0), entity("lab", 1.0)],
         flows=[flow("c", "a", None, 12.0, "capex", **CAPEX), flow("rent", "lab", None, 1.0, "rent")],
@@ -385,7 +385,8 @@ def cascade() -> System:
             entity("c", 0.0),
             entity("d", 0.0, other_assets=100.0, other_debt=95.0, solvency_trigger=True),
         ],
-        loans=[{"name": "l", "borrower": "b", "lender": "a", "principal": 40.0, "rate": 0.0, "years": 9.0, "recovery": 0.25}],
+        loans=[{"name": "l", "borrower": "b", "lender": "a", "principal": 40.0, "rate": 0.0, "years": 9.0,
+                "recovery": 0.25}],
         exposures=[
             {"holder": "b", "issuer": "c", "amount": 50.0, "recovery": 0.4},
             {"holder": "d", "issuer": "a", "amount": 8.0, "recovery": 0.5},
@@ -396,7 +397,7 @@ def cascade() -> System:
 
 
 def test_insolvency_spreads_within_the_period_until_nobody_else_fails(backend: str) -> None:
-    """b: 30 + 0.4 * 50 = 50 against 40 + 30. Then a: 5 + 0.25 * 40 = 15 against 20. Then d: 100 + 4 against 95."""
+    """b: 30 + 0.4 * 50 = 50 against 40 + 30. a: 5 + 0.25 * 40 = 15 against 20. d: 100 + 4 against 95."""
     assert events(replay(backend, cascade())) == {
         "c": (1, "imposed"), "b": (1, "solvency"), "a": (1, "solvency")
     }  # fmt: skip
@@ -434,7 +435,8 @@ def test_an_impairment_can_make_the_owner_insolvent(backend: str) -> None:
     made = small(
         periods=2, scenarios=fails("lab", 1),
         entities=[entity("a", 0.0, other_debt=6.0, solvency_trigger=True), entity("lab", 1.0)],
-        flows=[flow("c", "a", None, 0.0, "capex", life=4.0, opening_book=40.0, tenant="lab", relet_price=0.25)],
+        flows=[flow("c", "a", None, 0.0, "capex", life=4.0, opening_book=40.0, tenant="lab",
+                    relet_price=0.25)],
     )  # fmt: skip
     happened = replay(backend, made)
     assert by_item(happened.books, "impairment")["c"] == about([0.0, 15.0])
