@@ -1,6 +1,7 @@
-"""`python -m bench [--json] [--paths N] [--repeat N]`: microseconds a path of the reference job, by backend, in one run.
+"""`python -m bench [--json] [--paths N] [--repeat N]`: microseconds a path of the reference job, by backend.
 
-Backends take turns, and the median of each is printed: timings on shared machines are noisy, ratios from one run are not.
+Backends take turns in one run, and the median of each is printed: timings on shared machines are noisy, ratios from
+one run are less so.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ def main() -> None:
     per_path = {name: statistics.median(times) / arguments.paths * 1e6 for name, times in seconds.items()}
     job = outcome[names[0]]
     if arguments.json:
-        print(json.dumps({"us_per_path": per_path, "machine": platform.processor() or platform.machine(), **job}))
+        print(
+            json.dumps(
+                {"us_per_path": per_path, "machine": platform.processor() or platform.machine(), **job}
+            )
+        )
         return
     print(f"reference job: {job['failed_share']:.1%} of entities fail, "
           f"{job['updates']:.2f} settlement updates a period, {job['exact']} exact finishes")  # fmt: skip

@@ -1,8 +1,8 @@
 """The reference job: one generator, one system, for every timing.
 
-32 entities, 8 factors, 128 flows (those of loans included), 40 quarters, 1 scenario, effects full. Entities are banks of
-sorts: each has revenue that follows factors, costs, floating and fixed debts to others (so that debts run in circles),
-capex with tenants, and funding that stops when somebody stops.
+32 entities, 8 factors, 128 flows (those of loans included), 40 quarters, 1 scenario, effects full. Each entity has
+revenue that follows factors, costs that follow revenue, rents and dividends to the next (so that they run in circles),
+capex with tenants, funding that stops when somebody stops, and every second one a loan.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def _flows(choose: random.Random, names: list[str]) -> tuple[Rows, Rows]:
         flows.append({"name": f"revenue_{i:02d}", "receiver": name, "kind": "revenue", "amount": amount})
         first = choose.randrange(4)
         for factor, elasticity in ((first, choose.uniform(0.5, 1.0)), (7 if i % 4 == 0 else 6, 0.5)):
-            sensitivities.append({"target": f"revenue_{i:02d}", "factor": f"factor_{factor}", "elasticity": elasticity})
+            sensitivities.append(
+                {"target": f"revenue_{i:02d}", "factor": f"factor_{factor}", "elasticity": elasticity}
+            )
         sensitivities.append({"target": name, "factor": f"factor_{first}", "elasticity": -1.0})
         flows.append({"name": f"opex_{i:02d}", "payer": name, "kind": "opex", "driver": f"revenue_{i:02d}",
                       "amount": choose.uniform(0.74, 0.86)})  # fmt: skip
@@ -122,7 +124,12 @@ def _flows(choose: random.Random, names: list[str]) -> tuple[Rows, Rows]:
         if kind == "rent":
             row |= {"relet_lag": 2, "relet_price": 0.5}
         if kind == "capex":
-            row |= {"life": 5.0, "opening_book": 12.0, "tenant": names[(i + 9) % ENTITIES], "relet_price": 0.4}
+            row |= {
+                "life": 5.0,
+                "opening_book": 12.0,
+                "tenant": names[(i + 9) % ENTITIES],
+                "relet_price": 0.4,
+            }
         flows.append(row)
     return flows, sensitivities
 

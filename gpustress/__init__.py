@@ -12,15 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from .backends import BackendInfo as BackendInfo
 from .backends import backends as backends
-from .version import VERSION as __version__
+from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import Problem as Problem
-    from .run_estimate import RunEstimate as RunEstimate
-    from .run_estimate import estimate as estimate
-    from .single_path import Replay as Replay
-    from .single_path import replay as replay
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
     from .risk import RiskEstimate as RiskEstimate
@@ -29,8 +25,12 @@ if TYPE_CHECKING:
     from .risk import expected_shortfall as expected_shortfall
     from .risk import losses as losses
     from .risk import value_at_risk as value_at_risk
+    from .run_estimate import RunEstimate as RunEstimate
+    from .run_estimate import estimate as estimate
     from .scenarios import Scenarios as Scenarios
     from .simulation import simulate as simulate
+    from .single_path import Replay as Replay
+    from .single_path import replay as replay
     from .store import read_result as read_result
     from .system import System as System
     from .system import read_system as read_system

@@ -41,46 +41,148 @@ def check_bounds(
 
 
 def _check_entities(parameters: Parameters, touched: Touched, faults: Faults) -> None:
-    _blame(~np.isfinite(parameters.cash), parameters.cash, ("cash",), "entities", touched, faults,
-           "is not a finite amount", "Write a finite number.")
+    _blame(
+        ~np.isfinite(parameters.cash),
+        parameters.cash,
+        ("cash",),
+        "entities",
+        touched,
+        faults,
+        "is not a finite amount",
+        "Write a finite number.",
+    )
     for name, values in (("credit_line", parameters.credit_line), ("hazard", parameters.hazard)):
-        _blame(~(np.isfinite(values) & (values >= 0.0)), values, (name,), "entities", touched, faults,
-               f"`{name}` has to be finite and not negative", "Write a number of at least 0.")
-    _blame(parameters.cash < -parameters.credit_line, parameters.cash, ("cash", "credit_line"), "entities", touched,
-           faults, "cash lies below what the credit line allows", "Cash has to be at least -credit_line.")
+        _blame(
+            ~(np.isfinite(values) & (values >= 0.0)),
+            values,
+            (name,),
+            "entities",
+            touched,
+            faults,
+            f"`{name}` has to be finite and not negative",
+            "Write a number of at least 0.",
+        )
+    _blame(
+        parameters.cash < -parameters.credit_line,
+        parameters.cash,
+        ("cash", "credit_line"),
+        "entities",
+        touched,
+        faults,
+        "cash lies below what the credit line allows",
+        "Cash has to be at least -credit_line.",
+    )
 
 
 def _check_scales(parameters: Parameters, touched: Touched, faults: Faults) -> None:
     low, high = parameters.curves.min(axis=1), parameters.curves.max(axis=1)
     scale = low[parameters.scale]
-    _blame(~((scale >= 0.0) & np.isfinite(high[parameters.scale])), scale, ("scale",), "flows", touched, faults,
-           "a scale has to be finite and not negative", "Write a number of at least 0.")
-    for rows, field in ((parameters.shift, "shift"), (parameters.value_scale, "value"), (parameters.value_add, "value")):
+    _blame(
+        ~((scale >= 0.0) & np.isfinite(high[parameters.scale])),
+        scale,
+        ("scale",),
+        "flows",
+        touched,
+        faults,
+        "a scale has to be finite and not negative",
+        "Write a number of at least 0.",
+    )
+    for rows, field in (
+        (parameters.shift, "shift"),
+        (parameters.value_scale, "value"),
+        (parameters.value_add, "value"),
+    ):
         finite = np.isfinite(low[rows]) & np.isfinite(high[rows])
-        _blame(~finite, low[rows], (field,), "factors", touched, faults, f"`{field}` is not finite",
-               "Write numbers that stay finite.")
+        _blame(
+            ~finite,
+            low[rows],
+            (field,),
+            "factors",
+            touched,
+            faults,
+            f"`{field}` is not finite",
+            "Write numbers that stay finite.",
+        )
 
 
-def _check_factors(tables: Mapping[str, pa.Table], parameters: Parameters, touched: Touched, faults: Faults) -> bool:
+def _check_factors(
+    tables: Mapping[str, pa.Table], parameters: Parameters, touched: Touched, faults: Faults
+) -> bool:
     """Whether every factor's parameters lie in their domains in every scenario."""
     before = faults.count
     process = np.array(strings(tables["factors"], "process"), dtype=object)
     volatility, mean, reversion = parameters.volatility, parameters.mean, parameters.reversion
-    _blame(~np.isfinite(parameters.drift), parameters.drift, ("drift",), "factors", touched, faults,
-           "drift is not finite", "Write a finite number.")
-    _blame(~(np.isfinite(volatility) & (volatility >= 0.0)), volatility, ("volatility",), "factors", touched, faults,
-           "volatility has to be finite and not negative", "Write a number of at least 0.")
-    _blame((process == "constant") & (volatility > 0.0), volatility, ("volatility",), "factors", touched, faults,
-           "a constant factor takes no volatility", "Take it out, or choose another process.")
+    _blame(
+        ~np.isfinite(parameters.drift),
+        parameters.drift,
+        ("drift",),
+        "factors",
+        touched,
+        faults,
+        "drift is not finite",
+        "Write a finite number.",
+    )
+    _blame(
+        ~(np.isfinite(volatility) & (volatility >= 0.0)),
+        volatility,
+        ("volatility",),
+        "factors",
+        touched,
+        faults,
+        "volatility has to be finite and not negative",
+        "Write a number of at least 0.",
+    )
+    _blame(
+        (process == "constant") & (volatility > 0.0),
+        volatility,
+        ("volatility",),
+        "factors",
+        touched,
+        faults,
+        "a constant factor takes no volatility",
+        "Take it out, or choose another process.",
+    )
     reverting = np.isin(process, REVERTING)
-    _blame(reverting & ~(np.isfinite(reversion) & (reversion > 0.0)), reversion, ("reversion",), "factors", touched,
-           faults, "reversion has to be finite and positive", "Write a number above 0, a year.")
-    _blame(reverting & ~np.isfinite(mean), mean, ("mean",), "factors", touched, faults, "mean is not finite",
-           "Write a finite number.")
-    _blame((process == "log_ou") & ~(mean > 0.0), mean, ("mean",), "factors", touched, faults,
-           "the mean of a log_ou factor has to be positive", "Write a number above 0.")
-    _blame((process == "logit_ou") & ~((mean > 0.0) & (mean < 1.0)), mean, ("mean",), "factors", touched, faults,
-           "the mean of a logit_ou factor has to lie strictly between 0 and 1", "Write a number such as 0.5.")
+    _blame(
+        reverting & ~(np.isfinite(reversion) & (reversion > 0.0)),
+        reversion,
+        ("reversion",),
+        "factors",
+        touched,
+        faults,
+        "reversion has to be finite and positive",
+        "Write a number above 0, a year.",
+    )
+    _blame(
+        reverting & ~np.isfinite(mean),
+        mean,
+        ("mean",),
+        "factors",
+        touched,
+        faults,
+        "mean is not finite",
+        "Write a finite number.",
+    )
+    _blame(
+        (process == "log_ou") & ~(mean > 0.0),
+        mean,
+        ("mean",),
+        "factors",
+        touched,
+        faults,
+        "the mean of a log_ou factor has to be positive",
+        "Write a number above 0.",
+    )
+    _blame(
+        (process == "logit_ou") & ~((mean > 0.0) & (mean < 1.0)),
+        mean,
+        ("mean",),
+        "factors",
+        touched,
+        faults,
+        "the mean of a logit_ou factor has to lie strictly between 0 and 1",
+        "Write a number such as 0.5.",
+    )
     return faults.count == before
 
 
@@ -111,9 +213,17 @@ def _check_exponentials(
 ) -> None:
     ranges = FactorRanges(settings, tables["factors"], parameters)
     fields = ("shift", "drift", "volatility", "mean", "reversion", "value")
-    _blame(ranges.overflows, ranges.high, fields, "factors", touched, faults,
-           f"the factor's exponential overflows within {DEVIATIONS:.0f} standard deviations",
-           "Lower drift, volatility, jumps or shift, or set a cap.", "volatility")
+    _blame(
+        ranges.overflows,
+        ranges.high,
+        fields,
+        "factors",
+        touched,
+        faults,
+        f"the factor's exponential overflows within {DEVIATIONS:.0f} standard deviations",
+        "Lower drift, volatility, jumps or shift, or set a cap.",
+        "volatility",
+    )
     if ranges.overflows.any():
         return
 
@@ -125,15 +235,25 @@ def _check_exponentials(
     used = np.zeros(tables["factors"].num_rows, dtype=bool)
     used[factor] = True
     doubtful = used & ~ranges.positive
-    _blame(doubtful, ranges.low, fields, "factors", touched, faults,
-           "a factor that a sensitivity names can become zero or negative",
-           "Take the sensitivity out, or keep the factor above 0 (gbm, log_ou, logit_ou, a floor above 0).", "process")
+    _blame(
+        doubtful,
+        ranges.low,
+        fields,
+        "factors",
+        touched,
+        faults,
+        "a factor that a sensitivity names can become zero or negative",
+        "Take the sensitivity out, or keep the factor above 0 (gbm, log_ou, logit_ou, a floor above 0).",
+        "process",
+    )
     if doubtful.any():
         return
 
     # ln of each power product, at its greatest.
     low, high = ranges.log_low[:, factor], ranges.log_high[:, factor]
-    log_initial = np.log(floats(tables["factors"], "initial")[factor], where=used[factor], out=np.zeros(len(factor)))
+    log_initial = np.log(
+        floats(tables["factors"], "initial")[factor], where=used[factor], out=np.zeros(len(factor))
+    )
     with np.errstate(invalid="ignore"):  # 0 * inf: an elasticity of 0 has no effect
         power = np.maximum(elasticity * (low - log_initial), elasticity * (high - log_initial))
     power = np.where(elasticity == 0.0, 0.0, power)
@@ -149,21 +269,41 @@ def _check_exponentials(
 
     with np.errstate(divide="ignore"):
         log_hazard = np.log(parameters.hazard * settings.period_years) + np.maximum(on_hazards, 0.0)
-    _blame(log_hazard > LOG_LIMIT, parameters.hazard, ("hazard",), "entities", touched, faults,
-           "the hazard with its sensitivities overflows", "Lower the elasticities or the factors' volatilities.")
+    _blame(
+        log_hazard > LOG_LIMIT,
+        parameters.hazard,
+        ("hazard",),
+        "entities",
+        touched,
+        faults,
+        "the hazard with its sensitivities overflows",
+        "Lower the elasticities or the factors' volatilities.",
+    )
 
     log_billed = _log_largest_amounts(settings, tables, parameters, flows, ranges) + np.maximum(on_flows, 0.0)
     for flow in flows.driver_first():
         if flows.driver[flow] >= 0:
             log_billed[:, flow] += np.maximum(log_billed[:, flows.driver[flow]], 0.0)
     own = log_billed[:, : flows.own]
-    _blame(own > LOG_LIMIT, own, ("scale",), "flows", touched, faults,
-           "the amount with its growth, sensitivities and drivers overflows (logarithm of the largest)",
-           "Lower the amount, its growth, the elasticities or the factors' volatilities.", "amount")
+    _blame(
+        own > LOG_LIMIT,
+        own,
+        ("scale",),
+        "flows",
+        touched,
+        faults,
+        "the amount with its growth, sensitivities and drivers overflows (logarithm of the largest)",
+        "Lower the amount, its growth, the elasticities or the factors' volatilities.",
+        "amount",
+    )
 
 
 def _log_largest_amounts(
-    settings: Settings, tables: Mapping[str, pa.Table], parameters: Parameters, flows: Flows, ranges: FactorRanges
+    settings: Settings,
+    tables: Mapping[str, pa.Table],
+    parameters: Parameters,
+    flows: Flows,
+    ranges: FactorRanges,
 ) -> NDArray[np.float64]:
     """Logarithm of the largest scheduled amount of each flow times scale and index, shape (S, F)."""
     table = tables["flows"]
@@ -244,7 +384,10 @@ class FactorRanges:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Least and greatest y over the run, shape (S, K)."""
         years = settings.periods * settings.period_years
-        volatility, kappa = parameters.volatility, np.where(np.isnan(parameters.reversion), 0.0, parameters.reversion)
+        volatility, kappa = (
+            parameters.volatility,
+            np.where(np.isnan(parameters.reversion), 0.0, parameters.reversion),
+        )
         reverting = np.isin(process, REVERTING)
         travel = np.where(process == "gbm", (parameters.drift - volatility**2 / 2.0) * years, 0.0)
         target = np.where(reverting, linked_inverse(process, parameters.mean), start)
@@ -254,8 +397,16 @@ class FactorRanges:
         expected = settings.periods * -np.expm1(-floats(factors, "jump_rate") * settings.period_years)
         jumps = np.minimum(settings.periods, expected + DEVIATIONS * np.sqrt(expected))
         spread = DEVIATIONS * (deviation + jump_volatility * np.sqrt(jumps))
-        low = np.minimum(np.minimum(start, start + travel), target) + jumps * np.minimum(jump_mean, 0.0) - spread
-        high = np.maximum(np.maximum(start, start + travel), target) + jumps * np.maximum(jump_mean, 0.0) + spread
+        low = (
+            np.minimum(np.minimum(start, start + travel), target)
+            + jumps * np.minimum(jump_mean, 0.0)
+            - spread
+        )
+        high = (
+            np.maximum(np.maximum(start, start + travel), target)
+            + jumps * np.maximum(jump_mean, 0.0)
+            + spread
+        )
         return low, high
 
     @staticmethod
@@ -265,7 +416,7 @@ class FactorRanges:
         y_low: NDArray[np.float64],
         y_high: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """ln link(y) at both ends; 0 for factors with the identity as link."""
+        """Ln link(y) at both ends; 0 for factors with the identity as link."""
         low, high = np.zeros(y_low.shape), np.zeros(y_high.shape)
         for log, y in ((low, y_low), (high, y_high)):
             np.copyto(log, y, where=logarithmic)
@@ -274,7 +425,7 @@ class FactorRanges:
 
 
 def linked_inverse(process: NDArray[np.object_], observed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """y of an observed value: the inverse of each process's link (identity, exp, logistic)."""
+    """Y of an observed value: the inverse of each process's link (identity, exp, logistic)."""
     y = np.array(np.broadcast_to(observed, np.broadcast_shapes(process.shape, observed.shape)))
     logarithmic, logistic = np.isin(process, ("gbm", "log_ou")), process == "logit_ou"
     np.log(y, where=np.broadcast_to(logarithmic, y.shape), out=y)

@@ -29,7 +29,9 @@ def name_id(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
-def words(seed: int, identity: int, first_path: int, paths: int, block: int, stream: int) -> NDArray[np.uint64]:
+def words(
+    seed: int, identity: int, first_path: int, paths: int, block: int, stream: int
+) -> NDArray[np.uint64]:
     """The words of `paths` consecutive paths, shape (4, paths)."""
     generator = np.random.Philox(
         key=np.array([seed, identity], dtype=np.uint64),

@@ -73,12 +73,16 @@ def read_factor_paths(system: System, data: Any) -> FactorPaths:
         raise InputError(problems)
     given = [name for name in names if table[name].null_count < table.num_rows]
     if not given:
-        problems.append(Problem(TABLE, None, None, "", "gives no factor", "Add a column with a factor's name."))
+        problems.append(
+            Problem(TABLE, None, None, "", "gives no factor", "Add a column with a factor's name.")
+        )
     for name in given:
         empty = np.flatnonzero(np.isnan(floats(table, name)))
         if len(empty):
             remedy = "Give the factor a number in every period of every path, or leave its column out."
-            problems.append(Problem(TABLE, int(empty[0]), name, "", f"{len(empty)} values are missing", remedy))
+            problems.append(
+                Problem(TABLE, int(empty[0]), name, "", f"{len(empty)} values are missing", remedy)
+            )
     order = _places(integers(table, PATH), integers(table, PERIOD), periods, problems)
     if problems:
         raise InputError(problems)
@@ -110,7 +114,9 @@ def _places(
     if len(order) == 0 or first < len(expected):
         twice = 0 < first < len(place) and place[first] == place[first - 1]
         at = first - 1 if twice else first
-        fault = f"path {at // periods}, period {at % periods} {'stands there twice' if twice else 'is missing'}"
+        fault = (
+            f"path {at // periods}, period {at % periods} {'stands there twice' if twice else 'is missing'}"
+        )
         remedy = f"Number paths from 0 without gaps, and give each of them periods 0 to {periods - 1} once."
         problems.append(Problem(TABLE, int(order[first]) if twice else None, PATH, "", fault, remedy))
     return order
@@ -127,7 +133,9 @@ def check_factor_paths(system: System, program: Program, given: FactorPaths) -> 
     problems = []
     for k in sorted(set(given.values) & set(program.sensitivity_factor.tolist())):
         lowest = np.clip(given.values[k].min(axis=0), program.floor[k], program.cap[k])
-        observed = lowest * program.curves[program.value_scale[:, k]] + program.curves[program.value_add[:, k]]
+        observed = (
+            lowest * program.curves[program.value_scale[:, k]] + program.curves[program.value_add[:, k]]
+        )
         if observed.min() <= 0.0:
             problems.append(
                 Problem(TABLE, None, system.factor_names[k], shown(float(observed.min())),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .backends.base import Block, Series, SeriesKind
+from .compilation import compile_program
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .factor_paths import FactorPaths, check_factor_paths, read_factor_paths
-from .program import Program, compile_program
+from .program import Program
 from .result import ScenarioRun
 from .scenarios import Scenarios
 from .schema import EFFECTS
@@ -73,12 +74,16 @@ def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factor
         if effect not in EFFECTS:
             raise bad_argument("effects", effect, "is no kind of effects", nearest(str(effect), EFFECTS))
     if not several or len(set(several)) < len(several):
-        raise bad_argument("effects", effects, "names none, or one twice", f"Choose from {', '.join(EFFECTS)}.")
+        raise bad_argument(
+            "effects", effects, "names none, or one twice", f"Choose from {', '.join(EFFECTS)}."
+        )
     chosen = _scenarios(system, scenarios)
     given = read_factor_paths(system, factors)
     program = compile_program(system, chosen.table, several)
     check_factor_paths(system, program, given)
-    own_names = [name.rsplit("/", 1)[0] for name in program.scenarios] if len(several) > 1 else program.scenarios
+    own_names = (
+        [name.rsplit("/", 1)[0] for name in program.scenarios] if len(several) > 1 else program.scenarios
+    )
     runs = tuple(ScenarioRun(*run) for run in zip(program.scenarios, own_names, program.effects, strict=True))
     return Job(system, chosen.table, chosen.coordinates, program, runs, given)
 

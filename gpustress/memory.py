@@ -7,7 +7,17 @@ from pathlib import Path
 
 from .errors import bad_argument
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -29,10 +39,14 @@ def parse_size(size: str | int) -> int:
     else:
         match = _SIZE.fullmatch(size) if isinstance(size, str) else None
         if match is None:
-            raise bad_argument("memory", size, "is not a size", "Write a number and a unit, e.g. 512MB, 4GB or 2GiB.")
+            raise bad_argument(
+                "memory", size, "is not a size", "Write a number and a unit, e.g. 512MB, 4GB or 2GiB."
+            )
         number = int(float(match[1]) * _UNITS[(match[2] or "").lower()])
     if number <= 0:
-        raise bad_argument("memory", size, "is not a positive size", "Give at least a few megabytes, e.g. 512MB.")
+        raise bad_argument(
+            "memory", size, "is not a positive size", "Give at least a few megabytes, e.g. 512MB."
+        )
     return number
 
 

@@ -136,14 +136,20 @@ class Faults:
         self._problems = problems
         self._places: set[tuple[object, ...]] = set()
 
-    def add(self, table: str, row: int | None, column: str | None, value: object, message: str, remedy: str) -> None:
+    def add(
+        self, table: str, row: int | None, column: str | None, value: object, message: str, remedy: str
+    ) -> None:
+        """Note a problem, unless its place was blamed for the same already."""
         place = (table, row, column, message)
         if place not in self._places:
             self._places.add(place)
-            self._problems.append(Problem(table, row, column, "" if value is None else shown(value), message, remedy))
+            self._problems.append(
+                Problem(table, row, column, "" if value is None else shown(value), message, remedy)
+            )
 
     @property
     def count(self) -> int:
+        """How many problems there are."""
         return len(self._places)
 
 
@@ -211,7 +217,11 @@ def evaluate(
     apply = _Rows(settings.periods, flows, index, faults)
     columns = (strings(scenarios, "scenario"), strings(scenarios, "parameter"), strings(scenarios, "op"),
                strings(scenarios, "effects"))  # fmt: skip
-    starts, ends, values = integers(scenarios, "start"), integers(scenarios, "end"), floats(scenarios, "value")
+    starts, ends, values = (
+        integers(scenarios, "start"),
+        integers(scenarios, "end"),
+        floats(scenarios, "value"),
+    )
     for row, (name, parameter, op, effects) in enumerate(zip(*columns, strict=True)):
         state = states.setdefault(str(name), _State({key: value.copy() for key, value in base.items()}))
         state.effects = effects or state.effects
@@ -301,8 +311,14 @@ class _Rows:
             if address.field == "stress":
                 state.stress = _OPERATE[op](state.stress, value)
                 if not 0.0 <= state.stress <= 1.0:
-                    self._faults.add("scenarios", row, "value", value, f"makes the stress {state.stress:g}",
-                                     "A correlation stress lies between 0 (none) and 1 (all correlations 1).")
+                    self._faults.add(
+                        "scenarios",
+                        row,
+                        "value",
+                        value,
+                        f"makes the stress {state.stress:g}",
+                        "A correlation stress lies between 0 (none) and 1 (all correlations 1).",
+                    )
             elif address.field == "value":
                 scale, add = self._curve(state, "value_scale", item), self._curve(state, "value_add", item)
                 if op != "add":
@@ -332,16 +348,30 @@ class _Rows:
             if kind not in RANK_OF_KIND:
                 return None, (), (f"names no kind of flow: {shown(kind)}", nearest(kind, tuple(RANK_OF_KIND)))
             hit = tuple(self._of_kind(kind))
-            return address, hit, None if hit else (
-                "names a kind of which the system has no flow that can be scaled",
-                "Take the row out, or name a kind that the system has.",
+            return (
+                address,
+                hit,
+                None
+                if hit
+                else (
+                    "names a kind of which the system has no flow that can be scaled",
+                    "Take the row out, or name a kind that the system has.",
+                ),
             )
         known = self._index[address.subject]
         item = known.get(address.name)
         if item is None:
-            return None, (), (f"names no {address.subject}: {shown(address.name)}", nearest(address.name, tuple(known)))
+            return (
+                None,
+                (),
+                (f"names no {address.subject}: {shown(address.name)}", nearest(address.name, tuple(known))),
+            )
         if address.subject == "flow" and not self._flows.scalable(item):
-            return None, (), ("scales a loan's principal", "Scale its draw or its interest; principal is never scaled.")
+            return (
+                None,
+                (),
+                ("scales a loan's principal", "Scale its draw or its interest; principal is never scaled."),
+            )
         return address, (item,), None
 
     def _misused(
@@ -355,7 +385,12 @@ class _Rows:
             if op != "set":
                 return "op", op, "a date of failure can only be set", "Write op `set` and a period as value."
             if value != int(value) or not 0 <= value < self._periods:
-                return "value", value, "is not a period", f"Write a whole number from 0 to {self._periods - 1}."
+                return (
+                    "value",
+                    value,
+                    "is not a period",
+                    f"Write a whole number from 0 to {self._periods - 1}.",
+                )
         return None
 
 

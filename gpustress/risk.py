@@ -130,7 +130,9 @@ def expected_shortfall(
     InputError
         As of `value_at_risk`.
 
-    Notes ----- Acerbi and Tasche, "On the coherence of expected shortfall", Journal of Banking & Finance 26
+    Notes
+    -----
+    Acerbi and Tasche, "On the coherence of expected shortfall", Journal of Banking & Finance 26
     (2002); computed as VaR + E[(X - VaR)+] / (1 - level), Rockafellar and Uryasev, same journal, same volume.
     The variance is that of this form, Manistre and Hancock, "Variance of the CTE estimator", North American
     Actuarial Journal 9 (2005).
@@ -177,7 +179,9 @@ def contributions(
     InputError
         Positions, level or horizon are not as they have to be.
 
-    Notes ----- The Euler allocation, Tasche, "Capital allocation to business units and sub-portfolios: the
+    Notes
+    -----
+    The Euler allocation, Tasche, "Capital allocation to business units and sub-portfolios: the
     Euler principle" (2008). Paths that tie at the value at risk share its weight evenly, so the order of the
     paths does not matter. The standard error takes in that the value at risk is estimated too: its influence
     function needs a position's mean loss at the value at risk, taken over the sqrt((1 - level) P) paths to

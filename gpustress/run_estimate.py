@@ -96,7 +96,8 @@ def estimate(
         paths=paths,
         runs=len(job.runs),
         seconds=seconds * paths / sampled,
-        memory_bytes=result_bytes(job.program, paths, len(series)) + chosen.block_bytes(job.program, block, len(series)),
+        memory_bytes=result_bytes(job.program, paths, len(series))
+        + chosen.block_bytes(job.program, block, len(series)),
         disk_bytes=size * max(1, paths // written),
         free_bytes=free_memory(),
         sampled_paths=sampled,

@@ -178,8 +178,9 @@ _TABLES = (
             _number("line_rate", "interest owed on a drawn line, a year", 0.0, minimum=0.0),
             _amount("other_assets", "assets that no table lists, currency", 0.0),
             _amount("other_debt", "liabilities that no table lists, currency", 0.0),
-            _number("hazard", "rate of credit events at the factors' initial values, a year", 0.0,
-                    minimum=0.0),
+            _number(
+                "hazard", "rate of credit events at the factors' initial values, a year", 0.0, minimum=0.0
+            ),
             _flag("solvency_trigger", "fails once assets fall below liabilities", False),
             _SOURCE,
         ),
@@ -192,15 +193,22 @@ _TABLES = (
         (
             _name("unique among factors"),
             _text("process", "the law of motion", choices=PROCESSES),
-            _number("initial",
-                    "value before the first period; gbm and log_ou: above 0; logit_ou: within (0, 1)",
-                    1.0),
+            _number(
+                "initial",
+                "value before the first period; gbm and log_ou: above 0; logit_ou: within (0, 1)",
+                1.0,
+            ),
             _number("drift", "gbm: mu, a year; no effect elsewhere", 0.0),
             _number("volatility", "sigma, a square root of a year; constant takes none", 0.0, minimum=0.0),
-            _number("mean", "ou, log_ou, logit_ou: long-run value, on the scale of `initial`", None,
-                    shown_default="initial"),
-            _number("reversion", "ou, log_ou, logit_ou need it: kappa, a year", None, minimum=0.0,
-                    above=True),
+            _number(
+                "mean",
+                "ou, log_ou, logit_ou: long-run value, on the scale of `initial`",
+                None,
+                shown_default="initial",
+            ),
+            _number(
+                "reversion", "ou, log_ou, logit_ou need it: kappa, a year", None, minimum=0.0, above=True
+            ),
             _number("jump_rate", "jumps a year; constant takes none", 0.0, minimum=0.0),
             _number("jump_mean", "mean of a jump in y", 0.0),
             _number("jump_volatility", "standard deviation of a jump in y", 0.0, minimum=0.0),
@@ -227,32 +235,64 @@ _TABLES = (
         (
             _name("unique over entities, flows and loans"),
             _text("payer", "an entity", None, refers="entity", shown_default=OUTSIDE),
-            _text("receiver", "an entity; without payer and receiver it is a memo line", None,
-                  refers="entity",
-                  shown_default=OUTSIDE),
+            _text(
+                "receiver",
+                "an entity; without payer and receiver it is a memo line",
+                None,
+                refers="entity",
+                shown_default=OUTSIDE,
+            ),
             _text("kind", "what is paid for", choices=tuple(RANK_OF_KIND)),
             _text("rank", "seniority in settlement", None, choices=RANKS, shown_default="by kind"),
-            _amount("amount",
-                    "currency a year at the factors' initial values; a ratio where there is a driver"),
+            _amount(
+                "amount", "currency a year at the factors' initial values; a ratio where there is a driver"
+            ),
             _number("growth", "growth of the amount a year, from period 0", 0.0, minimum=-1.0, above=True),
             _period("start", "first period", 0),
             _period("end", "last period; null: the last of the system", None, shown_default="last period"),
-            _text("index", "factor whose value, plus `spread`, multiplies the amount (a floating rate)", None,
-                  refers="factor"),
+            _text(
+                "index",
+                "factor whose value, plus `spread`, multiplies the amount (a floating rate)",
+                None,
+                refers="factor",
+            ),
             _number("spread", "added to the index", 0.0),
             _text("driver", "another flow, of whose billed amount this one is a share", None, refers="flow"),
-            Column("relet_lag", "integer",
-                   "periods from the payer's stop until `outside` takes the capacity over", 0,
-                   minimum=0),
-            _share("relet_price", "share of the amount that `outside` then pays, and of the book value "
-                   "that an impairment leaves", 0.0),
-            _number("life", "capex only: years over which a payment is written down; null: an expense", None,
-                    minimum=0.0, term=True),
+            Column(
+                "relet_lag",
+                "integer",
+                "periods from the payer's stop until `outside` takes the capacity over",
+                0,
+                minimum=0,
+            ),
+            _share(
+                "relet_price",
+                "share of the amount that `outside` then pays, and of the book value "
+                "that an impairment leaves",
+                0.0,
+            ),
+            _number(
+                "life",
+                "capex only: years over which a payment is written down; null: an expense",
+                None,
+                minimum=0.0,
+                term=True,
+            ),
             _amount("opening_book", "capex with a life: book value before the first period, currency", 0.0),
-            _number("opening_life", "years over which the opening book is written down", None, minimum=0.0,
-                    shown_default="life", term=True),
-            _text("tenant", "capex only: the entity that uses the asset; its failure impairs it", None,
-                  refers="entity"),
+            _number(
+                "opening_life",
+                "years over which the opening book is written down",
+                None,
+                minimum=0.0,
+                shown_default="life",
+                term=True,
+            ),
+            _text(
+                "tenant",
+                "capex only: the entity that uses the asset; its failure impairs it",
+                None,
+                refers="entity",
+            ),
             _SOURCE,
         ),
         key=("name",),
@@ -264,9 +304,11 @@ _TABLES = (
         (
             _text("flow", "a flow of the flows table", refers="own flow"),
             _period("period", "period"),
-            _amount("amount",
-                    "currency in that period; a ratio where the flow has a driver; notional times D "
-                    "where it has an index"),
+            _amount(
+                "amount",
+                "currency in that period; a ratio where the flow has a driver; notional times D "
+                "where it has an index",
+            ),
             _SOURCE,
         ),
         key=("flow", "period"),
@@ -275,8 +317,9 @@ _TABLES = (
         "sensitivities",
         "Powers of factors, relative to their initial values, that multiply a flow or a hazard.",
         (
-            _text("target", "a flow of the flows table, or an entity (its hazard)",
-                  refers="entity or own flow"),
+            _text(
+                "target", "a flow of the flows table, or an entity (its hazard)", refers="entity or own flow"
+            ),
             _text("factor", "a factor that is always positive", refers="factor"),
             _number("elasticity", "the power"),
             _SOURCE,
@@ -296,8 +339,12 @@ _TABLES = (
             _number("spread", "added to the index", 0.0),
             _period("draw", "period in which it is paid out; null: outstanding at the start", None),
             _number("years", "term", minimum=0.0, above=True, term=True),
-            _text("amortisation", "how the principal is repaid; annuity needs `rate`", "bullet",
-                  choices=AMORTISATIONS),
+            _text(
+                "amortisation",
+                "how the principal is repaid; annuity needs `rate`",
+                "bullet",
+                choices=AMORTISATIONS,
+            ),
             _share("recovery", "share of the balance that the lender keeps when the borrower fails", 0.0),
             _SOURCE,
         ),
@@ -332,10 +379,12 @@ _TABLES = (
             _text("name", "unique among positions"),
             _text("entity", "whose failure makes the loss", refers="entity"),
             _number("exposure", "currency; negative: protection bought"),
-            _number("maturity", "years, which linear needs; null: it never matures", None, minimum=0.0,
-                    above=True),
-            _text("amortisation", "how the exposure falls until maturity", "bullet",
-                  choices=AMORTISATIONS[:2]),
+            _number(
+                "maturity", "years, which linear needs; null: it never matures", None, minimum=0.0, above=True
+            ),
+            _text(
+                "amortisation", "how the exposure falls until maturity", "bullet", choices=AMORTISATIONS[:2]
+            ),
             _share("recovery", "share that is kept", 0.0),
             _SOURCE,
         ),
@@ -351,8 +400,12 @@ _TABLES = (
             _period("end", "last period of the change", None, shown_default="last period"),
             _text("op", "what is done with `value`; a parameter needs both", None, choices=OPERATIONS),
             _number("value", "the number", None),
-            _text("effects", "what follows from failures; one a scenario; null: the run's", None,
-                  choices=EFFECTS),
+            _text(
+                "effects",
+                "what follows from failures; one a scenario; null: the run's",
+                None,
+                choices=EFFECTS,
+            ),
             _SOURCE,
         ),
     ),
@@ -367,12 +420,22 @@ SETTINGS: Final = Schema(
         _text("currency", "what amounts are counted in, for reports", ""),
         Column("start", "date", "first day of the first period, for reports", None),
         Column("periods", "integer", "number of periods, T", minimum=1, maximum=MAX_PERIODS),
-        _number("periods_per_year", "periods in a year; a period lasts D = 1 / periods_per_year years",
-                minimum=0.0,
-                above=True),
+        _number(
+            "periods_per_year",
+            "periods in a year; a period lasts D = 1 / periods_per_year years",
+            minimum=0.0,
+            above=True,
+        ),
         _number("discount_rate", "for present values, a year", 0.0, minimum=-1.0, above=True),
-        Column("default_costs", "pair", "shares of its own funds and of its receipts (alpha, beta) that an "
-               "entity which falls short still pays out", (1.0, 1.0), minimum=0.0, maximum=1.0),
+        Column(
+            "default_costs",
+            "pair",
+            "shares of its own funds and of its receipts (alpha, beta) that an "
+            "entity which falls short still pays out",
+            (1.0, 1.0),
+            minimum=0.0,
+            maximum=1.0,
+        ),
     ),
     required=True,
 )

@@ -108,7 +108,9 @@ def plan(program: Program, backend: Backend, paths: int, series: int, memory: in
         fitting = max(0, (memory - smallest) * paths // kept)
         remedy = f"Give at least {_megabytes(kept + smallest)}, or run fewer scenarios or paths"
         remedy += f" ({fitting:,} paths would fit)." if fitting else "."
-        raise bad_argument("memory", _megabytes(memory), f"is too little for a result of {_megabytes(kept)}", remedy)
+        raise bad_argument(
+            "memory", _megabytes(memory), f"is too little for a result of {_megabytes(kept)}", remedy
+        )
     return min(paths, backend.block_paths(program, memory - kept))
 
 
@@ -181,5 +183,3 @@ class _Arrays:
             series=dict(zip(series, self._series, strict=True)),
             exact_finishes=self._exact,
         )
-
-

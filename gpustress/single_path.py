@@ -124,17 +124,25 @@ def _tables(job: Job, happened: dict[str, NDArray[Any]]) -> dict[str, pa.Table]:
         "entities": _long(
             "entity",
             system.entity_names,
-            **{name: happened[name] for name in ("opening_cash", "deposit_interest", "line_interest", "receipts",
-                                                 "payments", "closing_cash")},
+            **{
+                name: happened[name]
+                for name in (
+                    "opening_cash",
+                    "deposit_interest",
+                    "line_interest",
+                    "receipts",
+                    "payments",
+                    "closing_cash",
+                )
+            },
             **{f"ratio_{rank}": ratio[:, place] for place, rank in enumerate(RANKS)},
             gathered_hazard=happened["gathered_hazard"],
             failed=happened["failed_at"] < program.periods,
-        ),  # fmt: skip
-        "flows": _long("flow", flow_names, billed=happened["billed"], paid=happened["paid"]).add_column(
-            2, "payer", _repeated([parties[i] for i in program.payer], program.periods)
-        ).add_column(3, "receiver", _repeated([parties[i] for i in program.receiver], program.periods)).add_column(
-            4, "rank", _repeated([RANKS[i] for i in program.rank], program.periods)
         ),
+        "flows": _long("flow", flow_names, billed=happened["billed"], paid=happened["paid"])
+        .add_column(2, "payer", _repeated([parties[i] for i in program.payer], program.periods))
+        .add_column(3, "receiver", _repeated([parties[i] for i in program.receiver], program.periods))
+        .add_column(4, "rank", _repeated([RANKS[i] for i in program.rank], program.periods)),
         "loans": _long("loan", loan_names, balance=happened["balance"], share_drawn=happened["share_drawn"]),
         "books": _long(
             "flow",
@@ -142,7 +150,10 @@ def _tables(job: Job, happened: dict[str, NDArray[Any]]) -> dict[str, pa.Table]:
             **{name: happened[name] for name in ("book", "depreciation", "impairment")},
         ),
         "measures": _long(
-            "measure", system.measure_names, value=happened["measure"], running_total=_running(happened["measure"])
+            "measure",
+            system.measure_names,
+            value=happened["measure"],
+            running_total=_running(happened["measure"]),
         ),
         "estate": pa.table({"period": np.arange(program.periods), "estate": happened["estate"]}),
         "events": _events(system.entity_names, failed_at, cause, program.periods),
@@ -162,7 +173,10 @@ def _running(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _long(item: str, names: Sequence[str], **columns: NDArray[np.generic]) -> pa.Table:
     """Arrays (T, items) as a table with a row for each period and item."""
     periods = next(iter(columns.values())).shape[0]
-    data: dict[str, Any] = {"period": np.repeat(np.arange(periods), len(names)), item: _repeated(names, periods)}
+    data: dict[str, Any] = {
+        "period": np.repeat(np.arange(periods), len(names)),
+        item: _repeated(names, periods),
+    }
     return pa.table(data | {name: values.reshape(-1) for name, values in columns.items()})
 
 
@@ -171,10 +185,15 @@ def _repeated(names: Sequence[str], periods: int) -> pa.Array:
 
 
 def _events(
-    entities: Sequence[str], failed_at: NDArray[np.integer[Any]], cause: NDArray[np.integer[Any]], periods: int
+    entities: Sequence[str],
+    failed_at: NDArray[np.integer[Any]],
+    cause: NDArray[np.integer[Any]],
+    periods: int,
 ) -> pa.Table:
     """Failures in the order of the model's steps: by period, imposed, credit, liquidity, solvency."""
-    step = {CAUSES.index(name): place for place, name in enumerate(("imposed", "credit", "liquidity", "solvency"))}
+    step = {
+        CAUSES.index(name): place for place, name in enumerate(("imposed", "credit", "liquidity", "solvency"))
+    }
     failed = [i for i in range(len(entities)) if failed_at[i] < periods]
     failed.sort(key=lambda i: (failed_at[i], step[int(cause[i])], i))
     return pa.table(

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .compilation import compile_program
 from .errors import InputError, Problem, shown
 from .folders import whole_folder
-from .program import compile_program
 from .result import FIGURES, MeasureResult, Result, ScenarioRun
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, SUMMARIES
 from .schema import CAUSES

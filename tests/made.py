@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from gpustress.program import compile_program
+from gpustress.compilation import compile_program
 from gpustress.result import MeasureResult, Result, ScenarioRun
 from gpustress.scenarios import Scenarios
 from gpustress.schema import CAUSES, EFFECTS

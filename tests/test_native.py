@@ -20,7 +20,8 @@ from needs import require
 import gpustress as gs
 from gpustress.backends import get_backend
 from gpustress.backends.base import Block, Outcome
-from gpustress.program import Program, compile_program
+from gpustress.compilation import compile_program
+from gpustress.program import Program
 from gpustress.system import System
 
 AMOUNTS = 1e-9  # relative to what is at stake

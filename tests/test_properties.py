@@ -22,7 +22,8 @@ import gpustress as gs
 from gpustress import Replay, Result, System
 from gpustress.backends import get_backend
 from gpustress.backends.base import Block, Outcome, Series
-from gpustress.program import Program, compile_program
+from gpustress.compilation import compile_program
+from gpustress.program import Program
 from gpustress.schema import CAUSES, RANKS
 from gpustress.simulation import plan, result_bytes
 

@@ -1,6 +1,6 @@
 """Who fails, by the level of outside investors' money for the labs: the table in the README.
 
-    python examples/ai_buildout/funding_level.py [PATHS]
+python examples/ai_buildout/funding_level.py [PATHS]
 """
 
 from __future__ import annotations

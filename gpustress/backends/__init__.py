@@ -88,4 +88,6 @@ def get_backend(name: str = AUTO) -> Backend:
     try:
         return _BACKENDS[wanted]()
     except ImportError as error:
-        raise bad_argument(argument, wanted, f"does not work here: {error}", f"{_REMEDIES[wanted]}.") from error
+        raise bad_argument(
+            argument, wanted, f"does not work here: {error}", f"{_REMEDIES[wanted]}."
+        ) from error

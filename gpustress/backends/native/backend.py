@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ...program import Program
 
 THREADS_VARIABLE: Final = "GPUSTRESS_THREADS"
-BLOCK_BYTES: Final = 64 << 20  # of outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often
+BLOCK_BYTES: Final = (
+    64 << 20
+)  # of outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often
 _SERIES_KINDS: Final = get_args(SeriesKind)
 # As GPUSTRESS_TRACE_ARRAYS in kernels/program.h has them, with what each counts.
 _TRACED: Final = {
@@ -45,7 +47,9 @@ def default_threads() -> int:
     if not wanted:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not wanted.isdigit() or int(wanted) == 0:
-        raise bad_argument(THREADS_VARIABLE, wanted, "is no number of threads", "Write a whole number of at least 1.")
+        raise bad_argument(
+            THREADS_VARIABLE, wanted, "is no number of threads", "Write a whole number of at least 1."
+        )
     return int(wanted)
 
 
@@ -104,7 +108,10 @@ class NativeBackend:
         arrays["estate"] = np.empty(shape)
         self._run(alone, block, (), Outcome.empty(alone, block.paths, 0), arrays)
         arrays["ratio"] = np.stack([arrays.pop(f"ratio_{rank}") for rank in RANKS], axis=2)
-        arrays |= {"failed_at": arrays["failed_at"].astype(np.int32), "cause": arrays["cause"].astype(np.int8)}
+        arrays |= {
+            "failed_at": arrays["failed_at"].astype(np.int32),
+            "cause": arrays["cause"].astype(np.int8),
+        }
         return Trace(arrays)
 
     def _run(
@@ -117,7 +124,9 @@ class NativeBackend:
     ) -> None:
         given = np.full(program.factor_count, -1, dtype=np.int32)
         given[list(block.factor_paths)] = np.arange(len(block.factor_paths))
-        factor_paths = [np.ascontiguousarray(values, dtype=np.float64) for values in block.factor_paths.values()]
+        factor_paths = [
+            np.ascontiguousarray(values, dtype=np.float64) for values in block.factor_paths.values()
+        ]
         request = {
             "seed": block.seed,
             "first_path": block.first_path,
@@ -126,10 +135,14 @@ class NativeBackend:
             "series_kind": np.array([_SERIES_KINDS.index(one.kind) for one in series], dtype=np.int32),
             "series_item": np.array([one.item for one in series], dtype=np.int32),
             "given": given,
-            "factor_paths": np.stack(factor_paths) if factor_paths else np.zeros((0, block.paths, program.periods)),
+            "factor_paths": np.stack(factor_paths)
+            if factor_paths
+            else np.zeros((0, block.paths, program.periods)),
         }
         result = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
-        self._kernels.simulate(self.level, _arrays(program), _sizes(program), request, result, trace, self.threads)
+        self._kernels.simulate(
+            self.level, _arrays(program), _sizes(program), request, result, trace, self.threads
+        )
 
 
 def levels() -> tuple[str, ...]:

@@ -51,7 +51,9 @@ class NumpyBackend:
         plan, drivers, limits = Plan(program), Drivers(program, block), thresholds(program, block)
         for scenario in range(len(program.scenarios)):
             simulation = Simulation(program, plan, scenario, block, drivers, limits, series)
-            with np.errstate(over="ignore", invalid="ignore"):  # whoever asked looks for amounts that overflowed
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # whoever asked looks for amounts that overflowed
                 for t in range(program.periods):
                     simulation.period(t)
             simulation.write(outcome)

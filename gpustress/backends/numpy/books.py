@@ -149,7 +149,10 @@ class BalanceSheet:
         """
         program = self._program
         loans = np.where(failed[program.borrower], program.loan_recovery[:, None], 1.0) * balance
-        held = np.where(failed[program.issuer], program.exposure_recovery[:, None], 1.0) * program.exposure[:, None]
+        held = (
+            np.where(failed[program.issuer], program.exposure_recovery[:, None], 1.0)
+            * program.exposure[:, None]
+        )
         assets = (
             np.maximum(cash, 0.0)
             + program.other_assets[:, None]
@@ -157,7 +160,9 @@ class BalanceSheet:
             + self._held(held)
             + self._lent(loans)
         )
-        liabilities = np.maximum(-cash, 0.0) + program.other_debt[:, None] + self._borrowed(balance) + self._issued
+        liabilities = (
+            np.maximum(-cash, 0.0) + program.other_debt[:, None] + self._borrowed(balance) + self._issued
+        )
         return assets, liabilities
 
 

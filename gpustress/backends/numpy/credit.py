@@ -19,7 +19,9 @@ def thresholds(program: Program, block: Block) -> NDArray[np.float64]:
     """E of every entity, shape (N, P); infinite where no scenario gives it a hazard."""
     limits = np.full((program.entity_count, block.paths), np.inf)
     for i in np.flatnonzero((program.hazard > 0.0).any(axis=0)):
-        limits[i] = draws.credit_thresholds(block.seed, int(program.entity_ids[i]), block.first_path, block.paths)
+        limits[i] = draws.credit_thresholds(
+            block.seed, int(program.entity_ids[i]), block.first_path, block.paths
+        )
     return limits
 
 

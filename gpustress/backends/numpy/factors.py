@@ -55,7 +55,7 @@ class Drivers:
 
 
 def shocks(program: Program, scenario: int, drivers: Drivers) -> NDArray[np.float64]:
-    """s * eps = s * L z of every period, shape (K, T, P)."""
+    """S * eps = s * L z of every period, shape (K, T, P)."""
     lower = program.cholesky[program.cholesky_of[scenario]]
     eps = np.zeros_like(drivers.normals)
     for k, row in enumerate(lower):
@@ -120,7 +120,11 @@ class PowerProducts:
     def __init__(self, program: Program, rows: Rows):
         self._targets = np.flatnonzero(np.diff(rows.start))
         self._count = len(rows.start) - 1
-        self._sums = RowSums(Rows.group(_row_of_entry(rows, self._targets, len(program.sensitivity_factor)), len(self._targets)))
+        self._sums = RowSums(
+            Rows.group(
+                _row_of_entry(rows, self._targets, len(program.sensitivity_factor)), len(self._targets)
+            )
+        )
         self._factor = program.sensitivity_factor[self._sums.columns]
         self._elasticity = program.sensitivity_elasticity[self._sums.columns][:, None]
 

@@ -27,7 +27,10 @@ class Measures:
     def __init__(self, program: Program, sums: RowSums, paths: int):
         self._discount = program.discount
         self._sums = sums
-        self._line, self._weight = program.measure_line[sums.columns], program.measure_weight[sums.columns, None]
+        self._line, self._weight = (
+            program.measure_line[sums.columns],
+            program.measure_weight[sums.columns, None],
+        )
         shape = (program.measure_count, paths)
         self.total, self.npv = np.zeros(shape), np.zeros(shape)
         self.trough = np.full(shape, np.inf)

@@ -86,14 +86,18 @@ class Simulation:
             self._stops_at[:-1][imposed | by_credit] = t
 
         gates = billing.gate(program, effects, t, self._stops_at)
-        billed = billing.bill(program, scenario, t, observed, plan.flow_power(log_ratio), books.share_drawn, gates)
+        billed = billing.bill(
+            program, scenario, t, observed, plan.flow_power(log_ratio), books.share_drawn, gates
+        )
 
         going = self._stops_at[:-1] > t
         opening = self._cash
         deposit_interest = program.deposit_rate[:, None] * np.maximum(opening, 0.0) * going
         line_interest = program.line_rate[:, None] * np.maximum(-opening, 0.0) * going
         line = program.credit_line[scenario][:, None]
-        settled = plan.settlement.settle(effects, billed, opening, deposit_interest, line_interest, line, going)
+        settled = plan.settlement.settle(
+            effects, billed, opening, deposit_interest, line_interest, line, going
+        )
         self._exact += settled.exact
         self._updates += settled.updates
         paid = billed * settled.ratio[program.rank, program.payer]
@@ -119,7 +123,13 @@ class Simulation:
             estate += amounts
         self._cash = np.where(failed, 0.0, cash)
         record.liquidity(np.where(failed, 0.0, self._cash + line))
-        series = {"cash": self._cash, "flow": paid, "measure": measured, "factor": observed, "estate": estate[None]}
+        series = {
+            "cash": self._cash,
+            "flow": paid,
+            "measure": measured,
+            "factor": observed,
+            "estate": estate[None],
+        }
         record.period(t, series)
         self._last = {
             "factor": observed,
@@ -157,5 +167,3 @@ class Simulation:
         self._record.write(outcome, self._scenario, self._cash, self._measures)
         outcome.exact_finishes[self._scenario] = self._exact
         outcome.updates[self._scenario] = self._updates
-
-

@@ -190,7 +190,11 @@ class Settlement:
         for column in np.flatnonzero(moving):
             path = paths[column]
             ratio[:, :-1, path], short[:, path] = finish_exactly(
-                self._program, self._receipts, claims.of(np.array([column])), receipts[:, column], is_short[:, column]
+                self._program,
+                self._receipts,
+                claims.of(np.array([column])),
+                receipts[:, column],
+                is_short[:, column],
             )
         return int(np.count_nonzero(moving)), updates
 
