@@ -112,8 +112,7 @@ struct Memory {
 // which groups it gets.
 void run_groups(const Level& level, const Program& program, const Job& job, int threads) {
     const integer64 groups = (job.paths + level.lanes - 1) / level.lanes * program.scenarios;
-    const integer64 chunk = std::max<integer64>(1, std::min<integer64>(16, groups / (4 * threads)));
-    threads = static_cast<int>(std::min<integer64>(threads, (groups + chunk - 1) / chunk));
+    threads = static_cast<int>(std::min<integer64>(threads, groups));
     std::vector<std::unique_ptr<Memory>> memory;
     for (int i = 0; i < threads; ++i) memory.push_back(std::make_unique<Memory>(level.memory(program)));
     std::vector<integer64> counts(2 * static_cast<std::size_t>(threads) * program.scenarios, 0);
@@ -129,9 +128,9 @@ void run_groups(const Level& level, const Program& program, const Job& job, int 
             integer64* exact = counts.data() + 2 * static_cast<std::size_t>(i) * program.scenarios;
             integer64* updates = exact + program.scenarios;
             for (;;) {
-                const integer64 first = next.fetch_add(chunk);
-                if (first >= groups || cancelled) break;
-                level.simulate(program, job, first, std::min(first + chunk, groups), memory[i]->start, exact, updates);
+                const integer64 group = next.fetch_add(1);
+                if (group >= groups || cancelled) break;
+                level.simulate(program, job, group, group + 1, memory[i]->start, exact, updates);
             }
             const std::lock_guard<std::mutex> lock(mutex);
             --running;
