@@ -62,7 +62,7 @@ def test_blocks_stay_within_the_memory_given(backend: str) -> None:
     counts = []
     for memory in (10**9, 900_000):
         seen: list[tuple[int, int]] = []
-        gs.simulate(firms(200), paths=5000, backend=backend, memory=memory, progress=lambda *step: seen.append(step))
+        gs.simulate(firms(60), paths=5000, backend=backend, memory=memory, progress=lambda *step: seen.append(step))
         counts.append(len(seen))
         assert seen[0] == (0, 10_000)
         assert seen[-1] == (10_000, 10_000)
