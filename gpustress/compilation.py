@@ -181,10 +181,12 @@ class _Compiler:
         matrix += stress * (1.0 - matrix)
         lower = np.zeros((size, size))
         for k in range(size):
-            pivot = matrix[k, k] - lower[k, :k] @ lower[k, :k]
-            if pivot > SINGULAR_PIVOT:
-                lower[k, k] = math.sqrt(pivot)
-                lower[k + 1 :, k] = (matrix[k + 1 :, k] - lower[k + 1 :, :k] @ lower[k, :k]) / lower[k, k]
+            left = matrix[k:, k].copy()
+            for j in range(k):  # one by one: a matrix product rounds as its size and the processor suggest
+                left -= lower[k:, j] * lower[k, j]
+            if left[0] > SINGULAR_PIVOT:
+                lower[k, k] = math.sqrt(left[0])
+                lower[k + 1 :, k] = left[1:] / lower[k, k]
         return lower
 
     def entities(self) -> dict[str, Any]:

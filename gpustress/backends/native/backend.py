@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import platform
 from dataclasses import fields
@@ -15,6 +17,8 @@ from ...schema import EFFECTS, RANKS
 from ..base import Block, Outcome, Series, SeriesKind, Trace
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from ...program import Program
@@ -53,6 +57,20 @@ def default_threads() -> int:
     return int(wanted)
 
 
+def compiled_kernels() -> ModuleType:
+    """The compiled module.
+
+    Raises
+    ------
+    ImportError
+        It was not built when gpustress was installed, or does not load.
+    """
+    name = f"{__package__}._kernels"
+    if importlib.util.find_spec(name) is None:
+        raise ImportError("the kernels were not compiled at install")
+    return importlib.import_module(name)
+
+
 class NativeBackend:
     """The kernels compiled by the C++ compiler.
 
@@ -67,10 +85,8 @@ class NativeBackend:
     name = "native"
 
     def __init__(self, level: str | None = None, threads: int | None = None):
-        from . import _kernels
-
-        self._kernels = _kernels
-        self.level = level or _kernels.levels()[-1]
+        self._kernels = compiled_kernels()
+        self.level = level or self._kernels.levels()[-1]
         self.threads = threads or default_threads()
 
     @property
@@ -147,9 +163,7 @@ class NativeBackend:
 
 def levels() -> tuple[str, ...]:
     """Levels of the kernels that run on this processor, the best last."""
-    from . import _kernels
-
-    return tuple(_kernels.levels())
+    return tuple(compiled_kernels().levels())
 
 
 def _sizes(program: Program) -> dict[str, Any]:
