@@ -13,9 +13,10 @@ from .bounds import linked_inverse
 from .check import check_periods
 from .draws import name_id
 from .errors import InputError, Problem
+from .evaluation import evaluate
 from .lines import expand_lines
 from .loans import opening_balances, whole_periods
-from .parameters import Flows, evaluate
+from .parameters import Flows
 from .program import EXPONENTIAL, IDENTITY, LOGISTIC, Program, Rows
 from .schema import DEBT, DISCRETIONARY, LOAN_CLAIM, RANK_OF_KIND, RANKS
 from .tables import booleans, floats, integers, places, strings

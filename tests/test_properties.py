@@ -309,6 +309,26 @@ def test_an_unconnected_entity_or_factor_at_the_end_changes_nothing(backend: str
             assert same_bits(array, other[name][..., :-1] if name in BY_ENTITY else other[name]), name
 
 
+def test_correlated_factors_keep_their_bits_when_more_come_after_them(backend: str) -> None:
+    loadings = np.linspace(0.95, 0.3, 12)
+    factors = [
+        {"name": f"f{i}", "process": "gbm", "volatility": 0.3, "initial": 1.0} for i in range(len(loadings))
+    ]
+    correlations = [
+        {"factor_a": f"f{i}", "factor_b": f"f{j}", "value": float(loadings[i] * loadings[j])}
+        for j in range(len(loadings))
+        for i in range(j)
+    ]
+    whole = run(build.small(factors=factors, correlations=correlations), backend)
+    for count in range(2, len(loadings)):
+        names = {f"f{i}" for i in range(count)}
+        among = [row for row in correlations if {row["factor_a"], row["factor_b"]} <= names]
+        some = run(build.small(factors=factors[:count], correlations=among), backend)
+        for name in names:
+            series = f"factor:{name}"
+            assert same_bits(some.series[series], whole.series[series]), (name, count)
+
+
 @examples(30)
 @given(system=strategies.systems(), more=st.integers(1, 9))
 def test_a_longer_horizon_changes_nothing_of_what_was_there(backend: str, system: Drawn, more: int) -> None:
@@ -480,6 +500,17 @@ def test_scaling_all_money_by_a_power_of_two_scales_all_amounts(
             ("factor:", "payback of")
         )
         assert same_bits(array if is_number else array * factor, theirs[name]), name
+
+
+@examples(20)
+@given(system=strategies.systems(max_scenarios=0), op=st.sampled_from([None, "set", "scale", "add"]))
+def test_a_scenario_that_names_no_parameter_changes_nothing(
+    backend: str, system: Drawn, op: str | None
+) -> None:
+    settings, tables = system
+    rows = [{"scenario": "as it is", "parameter": None, "op": op, "value": op and 3.0}]
+    ours = run(build.system(settings, tables), backend)
+    assert differing(ours, run(build.system(settings, tables | {"scenarios": rows}), backend)) == []
 
 
 @examples(40)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...program import Program
+    from .claims import Claims
     from .rows import RowSums
-    from .settlement import Claims
 
 MET_TOLERANCE: Final = 1e-9  # a rank counts as met from this share below its due on
 ALL_MET: Final = len(RANKS)  # marginal rank of who meets all

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...program import FIRST_ROUND, NO_EFFECTS
 from ...schema import DEBT, DISCRETIONARY, OPERATING, RANKS
+from .claims import Claims
 from .finish import finish_exactly
 from .rows import RowSums
 
@@ -50,39 +51,6 @@ class Settled:
     payments: NDArray[np.float64]
     exact: int
     updates: int
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What is to be settled on some paths: everything that an update needs.
-
-    Attributes
-    ----------
-    own : ndarray (N, P)
-        Cash, deposit interest and credit line, at least 0.
-    due : ndarray (3, N, P)
-    reserve : ndarray (N, 1)
-    billed : ndarray (entries of `receipts`, P)
-        Billed amounts in the order of the receivers' sums.
-    receives : ndarray (N, P) of bool
-        Who has not stopped.
-    """
-
-    own: NDArray[np.float64]
-    due: NDArray[np.float64]
-    reserve: NDArray[np.float64]
-    billed: NDArray[np.float64]
-    receives: NDArray[np.bool_]
-
-    def of(self, paths: NDArray[np.intp]) -> Claims:
-        """The same for some of the paths."""
-        return Claims(
-            own=np.take(self.own, paths, axis=1),
-            due=np.take(self.due, paths, axis=2),
-            reserve=self.reserve,
-            billed=np.take(self.billed, paths, axis=1),
-            receives=np.take(self.receives, paths, axis=1),
-        )
 
 
 class Settlement:
