@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from .tables import floats, places, strings
+from .schema import SCHEMAS
+from .tables import floats, integers, places, strings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 DEVIATIONS: Final = 10.0
 # exp(690) is about 1e299: room for a sum of a million of them below the largest double.
 LOG_LIMIT: Final = 690.0
+LARGEST: Final = 1e150  # of any number in a table: its square is still a double
 POSITIVE: Final = ("gbm", "log_ou", "logit_ou")  # processes whose link gives positive values alone
 REVERTING: Final = ("ou", "log_ou", "logit_ou")
 
@@ -34,10 +36,25 @@ def check_bounds(
 ) -> None:
     """Add a problem for every parameter of a scenario that breaks a rule of the model (design of the model, Tables)."""
     with np.errstate(all="ignore"):  # what overflows here is what is looked for
+        _check_magnitudes(tables, faults)
         _check_entities(parameters, touched, faults)
         _check_scales(parameters, touched, faults)
         if _check_factors(tables, parameters, touched, faults):
             _check_exponentials(settings, tables, parameters, flows, touched, faults)
+
+
+def _check_magnitudes(tables: Mapping[str, pa.Table], faults: Faults) -> None:
+    """Numbers so large that sums and products of a few of them overflow are mistakes."""
+    for name, schema in SCHEMAS.items():
+        for column in schema.columns:
+            if column.type == "float":
+                values = floats(tables[name], column.name)
+                for row in np.flatnonzero(np.abs(values) > LARGEST):
+                    message, remedy = (
+                        "is too large to compute with",
+                        f"Stay within -{LARGEST:g} and {LARGEST:g}.",
+                    )
+                    faults.add(name, int(row), column.name, float(values[row]), message, remedy)
 
 
 def _check_entities(parameters: Parameters, touched: Touched, faults: Faults) -> None:
@@ -284,7 +301,7 @@ def _check_exponentials(
     for flow in flows.driver_first():
         if flows.driver[flow] >= 0:
             log_billed[:, flow] += np.maximum(log_billed[:, flows.driver[flow]], 0.0)
-    own = log_billed[:, : flows.own]
+    own, of_loans = log_billed[:, : flows.own], log_billed[:, flows.own :]
     _blame(
         own > LOG_LIMIT,
         own,
@@ -296,6 +313,16 @@ def _check_exponentials(
         "Lower the amount, its growth, the elasticities or the factors' volatilities.",
         "amount",
     )
+    loan_of = [
+        loan for loan, later in enumerate(integers(tables["loans"], "draw") >= 0) for _ in range(2 + later)
+    ]
+    for scenario, place in np.argwhere(of_loans > LOG_LIMIT):
+        row = touched.rows[scenario].get(("scale", flows.own + int(place)), -1)
+        where = ("scenarios", row, "value") if row >= 0 else ("loans", loan_of[place], "principal")
+        message = "the loan's payments overflow (logarithm of the largest)"
+        faults.add(
+            *where, float(of_loans[scenario, place]), message, "Lower principal, rate, spread or scale."
+        )
 
 
 def _log_largest_amounts(
@@ -310,8 +337,11 @@ def _log_largest_amounts(
     years = settings.periods * settings.period_years
     largest = np.full(len(flows.names), -np.inf)
     with np.errstate(divide="ignore"):
-        largest[: flows.own] = np.log(floats(table, "amount")) + np.maximum(
-            years * np.log1p(floats(table, "growth")), 0.0
+        per_period = np.where(flows.driver[: flows.own] < 0, np.log(settings.period_years), 0.0)
+        largest[: flows.own] = (
+            np.log(floats(table, "amount"))
+            + np.maximum(per_period, 0.0)
+            + np.maximum(years * np.log1p(floats(table, "growth")), 0.0)
         )
         schedules = tables["schedules"]
         np.maximum.at(largest, places(schedules, "flow", flows.names), np.log(floats(schedules, "amount")))
@@ -322,8 +352,33 @@ def _log_largest_amounts(
             if name is not None:
                 rate = spread[flow] + ranges.high[:, factor_index[name]]
                 scale[:, flow] += np.log(np.maximum(rate, 0.0))
+        _add_loans(settings, tables["loans"], flows, ranges, factor_index, largest, scale)
     together: NDArray[np.float64] = scale + largest
     return together
+
+
+def _add_loans(
+    settings: Settings,
+    loans: pa.Table,
+    flows: Flows,
+    ranges: FactorRanges,
+    factor_index: Mapping[str | None, int],
+    largest: NDArray[np.float64],
+    scale: NDArray[np.float64],
+) -> None:
+    """Put the loans' flows into `largest` (F,) and `scale` (S, F), both logarithms."""
+    flow = flows.own
+    columns = (floats(loans, name) for name in ("principal", "rate", "spread"))
+    drawn = integers(loans, "draw") >= 0
+    for principal, rate, spread, index, later in zip(*columns, strings(loans, "index"), drawn, strict=True):
+        highest = (
+            spread + ranges.high[:, factor_index[index]] if index is not None else np.full(len(scale), rate)
+        )
+        largest[flow : flow + 2 + later] = np.log(principal)
+        scale[:, flow] += np.log(np.maximum(highest, 0.0) * settings.period_years)
+        if later:  # what is drawn comes back, and bears interest
+            scale[:, flow : flow + 2] += np.maximum(scale[:, flow + 2], 0.0)[:, None]
+        flow += 2 + later
 
 
 class FactorRanges:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TABLE = "factors="
 PATH, PERIOD = "path", "period"
+LARGEST = 1e100  # of a value
+LOG_POWER = 200.0  # of a power: 1e86
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ def read_factor_paths(system: System, data: Any) -> FactorPaths:
         return NONE
     problems: list[Problem] = []
     names, periods = system.factor_names, system.settings.periods
+    for name in {PATH, PERIOD}.intersection(names):
+        remedy = "Rename the factor: a table of factor paths has a column of that name already."
+        raise InputError(
+            [Problem("factors", names.index(name), "name", shown(name), "can't be given", remedy)]
+        )
     table = conform(_schema(names, periods), data, problems)
     if table is None or problems:
         raise InputError(problems)
@@ -123,24 +130,36 @@ def _places(
 
 
 def check_factor_paths(system: System, program: Program, given: FactorPaths) -> None:
-    """Refuse values that a sensitivity turns into a power of zero or of a negative number.
+    """Refuse values that make powers of zero or of negative numbers, or numbers too large to compute with.
 
     Raises
     ------
     InputError
-        Under some scenario a factor that a sensitivity names is not positive, after clip and `value`.
+        Under some scenario a factor that a sensitivity names is not positive, after clip and `value`; or the
+        factor, or a sensitivity's power of it, is beyond what amounts can be multiplied with.
     """
     problems = []
-    for k in sorted(set(given.values) & set(program.sensitivity_factor.tolist())):
-        lowest = np.clip(given.values[k].min(axis=0), program.floor[k], program.cap[k])
-        observed = (
-            lowest * program.curves[program.value_scale[:, k]] + program.curves[program.value_add[:, k]]
-        )
-        if observed.min() <= 0.0:
+    for k, values in given.values.items():
+        ends = np.clip(np.stack([values.min(axis=0), values.max(axis=0)]), program.floor[k], program.cap[k])
+        scale, add = program.curves[program.value_scale[:, k]], program.curves[program.value_add[:, k]]
+        observed = ends[:, None, :] * scale + add  # (2, S, T)
+        low, high = float(observed.min()), float(observed.max())
+        name = system.factor_names[k]
+        elasticity = np.abs(program.sensitivity_elasticity[program.sensitivity_factor == k])
+        if len(elasticity) and low <= 0.0:
+            fault = "a factor that a sensitivity names has to stay positive"
             problems.append(
-                Problem(TABLE, None, system.factor_names[k], shown(float(observed.min())),
-                        "a factor that a sensitivity names has to stay positive",
-                        "Give positive values, or a floor above 0 in the factors table.")
-            )  # fmt: skip
+                Problem(TABLE, None, name, shown(low), fault, "Give positive values, or a floor above 0.")
+            )
+            continue
+        power = 0.0
+        if len(elasticity):
+            power = float(elasticity.max() * np.abs(np.log(np.array([low, high]) / program.initial[k])).max())
+        if power > LOG_POWER or max(abs(low), abs(high)) > LARGEST:
+            worst = high if abs(high) >= 1.0 else low
+            fault = "the factor, or a sensitivity's power of it, makes amounts overflow"
+            problems.append(
+                Problem(TABLE, None, name, shown(worst), fault, "Give values nearer to `initial`.")
+            )
     if problems:
         raise InputError(problems)

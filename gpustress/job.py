@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
@@ -14,11 +17,10 @@ from .program import Program
 from .result import ScenarioRun
 from .scenarios import Scenarios
 from .schema import EFFECTS
+from .system import System
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from .system import System
 
 DEFAULT_PATHS: Final = 10_000
 MAX_PATHS: Final = 2**40
@@ -69,7 +71,11 @@ def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factor
     ------
     InputError
     """
-    several = (effects,) if isinstance(effects, str) else tuple(effects)
+    if not isinstance(system, System):
+        raise bad_argument(
+            "system", system, "is no System", "Make one with System(...) or read_system(folder)."
+        )
+    several = _names("effects", effects)
     for effect in several:
         if effect not in EFFECTS:
             raise bad_argument("effects", effect, "is no kind of effects", nearest(str(effect), EFFECTS))
@@ -88,29 +94,52 @@ def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factor
     return Job(system, chosen.table, chosen.coordinates, program, runs, given)
 
 
+def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several as a tuple."""
+    if isinstance(value, str):
+        return (value,)
+    if value is None or not isinstance(value, Iterable):
+        raise bad_argument(argument, value, "is no name, and no list of names", "Give names as text.")
+    return tuple(str(name) for name in value)
+
+
 def _scenarios(system: System, scenarios: Any) -> Scenarios:
     if scenarios is None:
         return Scenarios(system.scenarios)
     return scenarios if isinstance(scenarios, Scenarios) else Scenarios(scenarios)
 
 
+def whole_number(value: Any) -> int | None:
+    """An integer of Python's or numpy's as Python's; None for anything else."""
+    if isinstance(value, bool | np.bool_):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
 def check_seed(seed: int) -> int:
     """A seed within the contract on draws."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**64:
+    number = whole_number(seed)
+    if number is None or not 0 <= number < 2**64:
         raise bad_argument("seed", seed, "is no seed", "Give a whole number from 0 to 2^64 - 1.")
-    return seed
+    return number
 
 
 def check_paths(paths: int | None, factors: FactorPaths) -> int:
     """How many paths to run: `paths`, or as many as the factor table holds, or DEFAULT_PATHS."""
     if paths is None:
         return factors.paths or DEFAULT_PATHS
-    if not isinstance(paths, int) or isinstance(paths, bool) or not 1 <= paths <= MAX_PATHS:
-        raise bad_argument("paths", paths, "is no number of paths", "Give a whole number of at least 1.")
-    if factors.paths is not None and paths > factors.paths:
-        raise bad_argument("paths", paths, f"is more than the {factors.paths} that `factors=` holds",
-                           "Give the table more paths, or run fewer.")  # fmt: skip
-    return paths
+    number = whole_number(paths)
+    if number is None or not 1 <= number <= MAX_PATHS:
+        raise bad_argument(
+            "paths", paths, "is no number of paths", f"Give a whole number from 1 to {MAX_PATHS}."
+        )
+    if factors.paths is not None and number > factors.paths:
+        message = f"is more than the {factors.paths} that `factors=` holds"
+        raise bad_argument("paths", number, message, "Give the table more paths, or run fewer.")
+    return number
 
 
 def parse_record(system: System, record: Sequence[str]) -> dict[str, Series]:
@@ -128,8 +157,8 @@ def parse_record(system: System, record: Sequence[str]) -> dict[str, Series]:
         "factor": system.factor_names,
     }
     series, problems = {}, []
-    for wanted in (record,) if isinstance(record, str) else record:
-        kind, _, name = str(wanted).partition(":")
+    for wanted in _names("record", record):
+        kind, _, name = wanted.partition(":")
         if wanted == ESTATE:
             series[wanted] = Series("estate", 0)
         elif kind not in known:

@@ -61,8 +61,8 @@ def expand_lines(table: pa.Table, flows: Flows, capex: NDArray[np.int32]) -> Mea
     for name, line_name, row_weight in zip(*columns, strict=True):
         number = names.setdefault(str(name), len(names))
         target = str(line_name)
-        of_kind = target.startswith(KIND_PREFIX)
-        lines = by_kind.get(target.removeprefix(KIND_PREFIX), []) if of_kind else lines_of[target]
+        # A line by its own name comes first: a capex flow may be named `kind`.
+        lines = lines_of[target] if target in lines_of else by_kind.get(target.removeprefix(KIND_PREFIX), [])
         measure += [number] * len(lines)
         line += lines
         weight += [row_weight] * len(lines)

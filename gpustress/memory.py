@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+LONGEST = 30  # characters of a number
 _ASSUMED_FREE = 2 * 10**9  # where the machine does not say
 
 
@@ -34,15 +36,17 @@ def parse_size(size: str | int) -> int:
     InputError
         The text is not a size, or the size is not positive.
     """
-    if isinstance(size, int) and not isinstance(size, bool):
-        number = size
-    else:
-        match = _SIZE.fullmatch(size) if isinstance(size, str) else None
-        if match is None:
+    if isinstance(size, str):
+        match = _SIZE.fullmatch(size)
+        if match is None or len(match[1]) > LONGEST:
             raise bad_argument(
                 "memory", size, "is not a size", "Write a number and a unit, e.g. 512MB, 4GB or 2GiB."
             )
         number = int(float(match[1]) * _UNITS[(match[2] or "").lower()])
+    elif hasattr(size, "__index__") and not isinstance(size, bool):
+        number = operator.index(size)
+    else:
+        raise bad_argument("memory", size, "is not a size", "Give bytes, or a text such as 4GB.")
     if number <= 0:
         raise bad_argument(
             "memory", size, "is not a positive size", "Give at least a few megabytes, e.g. 512MB."

@@ -423,8 +423,8 @@ SETTINGS: Final = Schema(
         _number(
             "periods_per_year",
             "periods in a year; a period lasts D = 1 / periods_per_year years",
-            minimum=0.0,
-            above=True,
+            minimum=1e-3,
+            maximum=1e6,
         ),
         _number("discount_rate", "for present values, a year", 0.0, minimum=-1.0, above=True),
         Column(

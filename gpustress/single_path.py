@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from .backends import AUTO, get_backend
 from .errors import bad_argument, nearest
-from .job import Job, check_paths, check_seed, prepare
+from .job import Job, check_paths, check_seed, prepare, whole_number
 from .schema import CAUSES, OUTSIDE, RANKS
 
 if TYPE_CHECKING:
@@ -92,13 +92,14 @@ def replay(
     """
     job = prepare(system, scenarios, effects, factors)
     seed = check_seed(seed)
-    if not isinstance(path, int) or isinstance(path, bool) or path < 0:
+    wanted = whole_number(path)
+    if wanted is None or wanted < 0:
         raise bad_argument("path", path, "is no path", "Give the number of a path, from 0.")
-    check_paths(path + 1, job.factors)
+    check_paths(wanted + 1, job.factors)
     number = _scenario(job, scenario)
-    trace = get_backend(backend).trace(job.program, job.block(seed, path, 1), number)
+    trace = get_backend(backend).trace(job.program, job.block(seed, wanted, 1), number)
     happened = {name: array[0] for name, array in trace.arrays.items()}
-    return Replay(job.runs[number].name, path, seed, **_tables(job, happened))
+    return Replay(job.runs[number].name, wanted, seed, **_tables(job, happened))
 
 
 def _scenario(job: Job, name: str | None) -> int:
@@ -108,7 +109,7 @@ def _scenario(job: Job, name: str | None) -> int:
     if name is None:
         raise bad_argument("scenario", name, f"does not say which of {len(names)}", nearest("", names))
     if name not in names:
-        raise bad_argument("scenario", name, "is no scenario of this run", nearest(name, names))
+        raise bad_argument("scenario", name, "is no scenario of this run", nearest(str(name), names))
     return names.index(name)
 
 

@@ -72,14 +72,19 @@ def conform(table: str | Schema, data: object, problems: list[Problem]) -> pa.Ta
 def _labelled(schema: Schema, data: Any, problems: list[Problem]) -> Iterable[tuple[object, Any]] | None:
     """List the columns of `data`, each with its label; None where it is no table."""
     if isinstance(data, Mapping):
-        return data.items()
+        return ((label, _unshared(values)) for label, values in data.items())
     if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
-        return ((label, data.iloc[:, i]) for i, label in enumerate(data.columns))
+        return ((label, _unshared(data.iloc[:, i])) for i, label in enumerate(data.columns))
     table = _arrow_table(schema, data, problems)
     if table is None:
         return None
     pairs = zip(table.column_names, table.columns, strict=True)
     return ((label, values) for label, values in pairs if not _INDEX_OF_PANDAS.fullmatch(label))
+
+
+def _unshared(values: Any) -> Any:
+    """Copy what its owner could change in place; Arrow's own memory never changes and is shared."""
+    return values.copy() if type(values).__module__.partition(".")[0] in ("numpy", "pandas") else values
 
 
 def _known_columns(

@@ -113,7 +113,8 @@ GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& 
         const real operating = s.due[3 * i] * s.ratio[3 * i], debt = s.due[3 * i + 1] * s.ratio[3 * i + 1];
         s.payments[i] = operating + debt + s.due[3 * i + 2] * s.ratio[3 * i + 2];
         real cash = s.opening[i] + s.deposit[i] + s.receipts[i] - s.payments[i];
-        if (effects != NO_EFFECTS) cash = larger(cash, all_lanes(-credit_line[i]));  // takes off rounding
+        // Takes off rounding; what is not a number stays so, and is an error later.
+        if (effects != NO_EFFECTS) cash = select(cash < -credit_line[i], all_lanes(-credit_line[i]), cash);
         s.cash[i] = cash;
     });
     team.each(p.flows, [&](int flow) { s.paid[flow] = s.billed[flow] * s.ratio[3 * p.payer[flow] + p.rank[flow]]; });

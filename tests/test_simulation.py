@@ -20,11 +20,14 @@ def firms(periods: int = 4) -> System:
     return build.small(
         periods=periods,
         entities=[build.entity("a", cash=1.0, hazard=0.1), build.entity("b", cash=0.5)],
-        flows=[build.flow("sales", None, "a", 3.0, kind="revenue"), build.flow("rent", "a", "b", 3.1, kind="rent")],
+        flows=[
+            build.flow("sales", None, "a", 3.0, kind="revenue"),
+            build.flow("rent", "a", "b", 3.1, kind="rent"),
+        ],
         factors=[{"name": "demand", "process": "gbm", "volatility": 0.2}],
         sensitivities=[{"target": "sales", "factor": "demand", "elasticity": 1.0}],
         measures=[{"measure": "net", "flow": "sales"}, {"measure": "net", "flow": "rent", "weight": -1.0}],
-        scenarios=[{"scenario": "base"}] + build.scenario("slump", ("flow.sales.scale", "set", 0.8)),
+        scenarios=[{"scenario": "base"}, *build.scenario("slump", ("flow.sales.scale", "set", 0.8))],
     )
 
 
@@ -45,8 +48,19 @@ def test_the_same_seed_writes_the_same_bytes_in_any_memory(backend: str, tmp_pat
 def test_the_command_line_writes_the_same_bytes_in_any_memory(tmp_path: Path) -> None:
     firms().write(tmp_path / "firms")
     for memory in ("900MB", "8MB"):
-        arguments = ["run", str(tmp_path / "firms"), "--paths", "3000", "--memory", memory, "--out", str(tmp_path / memory)]
-        subprocess.run([sys.executable, "-m", "gpustress", *arguments], check=True, capture_output=True, timeout=120)
+        arguments = [
+            "run",
+            str(tmp_path / "firms"),
+            "--paths",
+            "3000",
+            "--memory",
+            memory,
+            "--out",
+            str(tmp_path / memory),
+        ]
+        subprocess.run(
+            [sys.executable, "-m", "gpustress", *arguments], check=True, capture_output=True, timeout=120
+        )
     assert files(tmp_path / "900MB") == files(tmp_path / "8MB")
 
 
@@ -59,15 +73,19 @@ def test_a_run_that_cannot_fit_is_refused_at_once_with_what_would_fit(backend: s
 
 def test_blocks_stay_within_the_memory_given(backend: str) -> None:
     """A progress hook sees how large blocks are: the smaller the memory, the more of them."""
-    counts = []
-    for memory in (10**9, 900_000):
+
+    def steps(memory: int) -> list[tuple[int, int]]:
         seen: list[tuple[int, int]] = []
-        gs.simulate(firms(60), paths=5000, backend=backend, memory=memory, progress=lambda *step: seen.append(step))
-        counts.append(len(seen))
+        hook = seen.append
+        gs.simulate(firms(60), paths=5000, backend=backend, memory=memory, progress=lambda *step: hook(step))
+        return seen
+
+    few, many = steps(10**9), steps(900_000)
+    for seen in (few, many):
         assert seen[0] == (0, 10_000)
         assert seen[-1] == (10_000, 10_000)
         assert sorted(seen) == seen
-    assert counts[1] > counts[0]
+    assert len(many) > len(few)
 
 
 def test_estimate_says_what_a_run_takes(tmp_path: Path) -> None:
@@ -118,6 +136,62 @@ def test_factor_paths_say_how_many_paths_there_are() -> None:
         gs.simulate(firms(), factors=table, paths=4)
 
 
+def test_integers_of_numpy_are_integers() -> None:
+    run = gs.simulate(firms(), paths=np.int64(3), seed=np.uint64(2**64 - 1), memory=np.int64(10**8))
+    assert run.seed == 2**64 - 1
+    path = run.final_cash[0].argmax(axis=0)[0]
+    assert gs.replay(firms(), path=path, scenario="base", seed=np.uint64(2**64 - 1)).path == path
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "row"),
+    [
+        ({"flows": [build.flow("sales", None, "anybody", 1e200)]}, "amount", 0),
+        ({"entities": [build.entity("a", cash=1e308)]}, "cash", 0),
+        ({"entities": [build.entity("a", cash=1.0), build.entity("b", other_debt=1e151)]}, "other_debt", 1),
+        (
+            {
+                "entities": [build.entity("a"), build.entity("b")],
+                "loans": [
+                    {
+                        "name": "l",
+                        "borrower": "a",
+                        "lender": "b",
+                        "principal": 1e150,
+                        "rate": 1e150,
+                        "years": 1,
+                    }
+                ],
+            },
+            "principal",
+            0,
+        ),
+    ],
+)
+def test_numbers_that_would_overflow_are_refused_beforehand(
+    table: dict[str, list[build.Row]], column: str, row: int
+) -> None:
+    with pytest.raises(gs.InputError) as caught:
+        build.small(**table)
+    assert (column, row) in [(problem.column, problem.row) for problem in caught.value.problems]
+
+
+def test_scenarios_of_a_run_are_held_against_the_horizon() -> None:
+    late = build.columns("scenarios", build.scenario("late", ("flow.sales.scale", "set", 0.5, 0, 99)))
+    with pytest.raises(gs.InputError, match="lies after the last period"):
+        gs.simulate(firms(), late, paths=2)
+
+
+def test_a_capex_flow_named_kind_is_measured_by_its_own_name(backend: str) -> None:
+    made = build.small(
+        periods=2,
+        entities=[build.entity("a", cash=10.0)],
+        flows=[build.flow("kind", "a", None, 1.0, kind="capex", life=2.0)],
+        measures=[{"measure": "m", "flow": "kind:depreciation"}],
+    )
+    assert gs.simulate(made, paths=1, backend=backend).measures["m"].total[0, 0] == 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -134,6 +208,9 @@ def test_factor_paths_say_how_many_paths_there_are() -> None:
         ({"record": ["money:a"]}, "cash:NAME"),
         ({"memory": "much"}, "size"),
         ({"memory": "0"}, "positive"),
+        ({"memory": "9" * 400}, "size"),
+        ({"effects": None}, "effects"),
+        ({"record": 5}, "record"),
     ],
 )
 def test_arguments_at_fault_are_named(arguments: dict[str, object], message: str) -> None:

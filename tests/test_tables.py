@@ -345,3 +345,14 @@ def test_importing_a_system_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("make", [dict, pd.DataFrame])
+def test_a_table_does_not_change_with_what_it_was_made_from(make):
+    cash = np.array([1.0, 2.0])
+    given = make({"name": np.array(["a", "b"], dtype=object), "cash": cash})
+    table = conform("entities", given, [])
+    if isinstance(given, pd.DataFrame):
+        given.loc[:, "cash"] = 9.0
+    cash[:] = 9.0
+    assert table["cash"].to_pylist() == [1.0, 2.0]

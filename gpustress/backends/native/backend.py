@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import platform
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -50,9 +51,9 @@ def default_threads() -> int:
     wanted = os.environ.get(THREADS_VARIABLE, "")
     if not wanted:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not wanted.isdigit() or int(wanted) == 0:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,3}", wanted, re.ASCII):
         raise bad_argument(
-            THREADS_VARIABLE, wanted, "is no number of threads", "Write a whole number of at least 1."
+            THREADS_VARIABLE, wanted, "is no number of threads", "Write a whole number from 1 to 9999."
         )
     return int(wanted)
 
