@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
@@ -18,6 +19,7 @@ from .errors import InputError, bad_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     import pyarrow as pa
     from rich.console import Console
@@ -86,6 +88,7 @@ def check(
     with _reported(as_json):
         from .run_estimate import estimate
 
+        _heed_interrupt()
         system = _read_system(folder)
         taken = estimate(system, _read_scenarios(scenarios), paths=paths, effects=_split(effects))
         size = _size(system)
@@ -147,8 +150,9 @@ def run(
         from .store import check_target
         from .summary import summarise
 
+        _heed_interrupt()
         if out is not None:
-            check_target(out)
+            check_target(out, "--out")
         system = _read_system(folder)
         result = simulate(
             system,
@@ -161,15 +165,22 @@ def run(
             memory=memory,
             progress=True,
         )
+        _heed_interrupt()
+        summary = summarise(result)
+        unheard = None
+        try:  # before the result is written: a full disk takes no summary away, nor a lost reader the result
+            if as_json:
+                _print_json(summary)
+            else:
+                render(summary, _console())
+            sys.stdout.flush()
+        except OSError as error:
+            unheard = error
         if out is not None:
             result.write(out)
-        summary = summarise(result)
-        if as_json:
-            _print_json(summary)
-        else:
-            render(summary, _console())
-        if out is not None:
-            print(f"Written to {out}", file=sys.stderr)
+            _complain(f"Written to {out}")
+        if unheard is not None:
+            raise unheard
 
 
 @app.command()
@@ -185,6 +196,7 @@ def info(as_json: Json = False) -> None:
         from .memory import free_memory
         from .version import VERSION
 
+        _heed_interrupt()
         taken, wanted = get_backend(AUTO).name, os.environ.get(ENVIRONMENT_VARIABLE)
         why = f"{ENVIRONMENT_VARIABLE}={wanted}" if wanted else "the best that works"
         facts: dict[str, Any] = {
@@ -212,22 +224,90 @@ def info(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+    _interrupt.noted = _interrupt.leaving = False
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")  # a character that a terminal lacks is no fault
     code: int | str | None = 0
     try:
-        try:
-            app()
-        except SystemExit as leaving:
-            code = INTERRUPTED if leaving.code == TYPER_INTERRUPTED else leaving.code
-        except KeyboardInterrupt:
-            code = INTERRUPTED
+        code = _run_app()
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass
     except BrokenPipeError:  # whoever read our output has left: nothing to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or FAILED
-    sys.exit(code)
+        _silence(sys.stdout)
+    except OSError as error:
+        code = code or FAILED
+        _silence(sys.stdout)
+        _complain(f"gpustress: {error}")
+    _interrupt.leaving = True
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _silence(sys.stderr)
+    sys.exit(INTERRUPTED if _interrupt.noted else code)
+
+
+class _Interrupt:
+    """What Ctrl-C does: it is noted, for an import of a module in C may swallow a KeyboardInterrupt."""
+
+    noted = leaving = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        self.noted = True
+        if not self.leaving:
+            raise KeyboardInterrupt
+
+
+_interrupt = _Interrupt()
+
+
+def _heed_interrupt() -> None:
+    if _interrupt.noted:
+        raise KeyboardInterrupt
+
+
+def _run_app() -> int | str | None:
+    """Run the command; its exit code."""
+    try:
+        app()
+    except SystemExit as leaving:
+        return INTERRUPTED if leaving.code == TYPER_INTERRUPTED else leaving.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # typer could not print what is wrong with the arguments
+        cause = error.__context__
+        while cause is not None and not hasattr(cause, "exit_code"):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        return int(cause.exit_code)
+    except Exception:
+        if _interrupt.noted:  # made of a KeyboardInterrupt on its way
+            return INTERRUPTED
+        raise
+    return 0
+
+
+def _silence(stream: TextIO) -> None:
+    """Let what a stream could not write go to nowhere, so that nothing fails again at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _complain(text: object) -> None:
+    """Print to standard error; what can't be printed there changes no exit code."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
 
 
 @contextmanager
@@ -239,15 +319,16 @@ def _reported(as_json: bool) -> Iterator[None]:
         if as_json:
             _print_json({"ok": False, "problems": list(map(dataclasses.asdict, error.problems))})
         else:
-            print(error, file=sys.stderr)
+            _complain(error)
         raise typer.Exit(BAD_INPUT) from error
     except KeyboardInterrupt as interrupt:
-        print("Interrupted.", file=sys.stderr)
+        _interrupt.leaving = True
+        _complain("Interrupted.")
         raise typer.Exit(INTERRUPTED) from interrupt
     except BrokenPipeError:
         raise
     except (OSError, MemoryError) as error:
-        print(f"gpustress: {error or 'out of memory'}", file=sys.stderr)
+        _complain(f"gpustress: {error or 'out of memory'}")
         raise typer.Exit(FAILED) from error
 
 
@@ -266,7 +347,7 @@ def _read_scenarios(file: str | None) -> pa.Table | None:
     from .errors import Problem
     from .files import FORMATS, read_table
 
-    if not Path(file).is_file() or Path(file).suffix.lower() not in FORMATS:
+    if not os.path.isfile(file) or Path(file).suffix.lower() not in FORMATS:
         raise bad_argument(
             "--scenarios", file, "is no file of a table", f"Name a file: {', '.join(FORMATS)}."
         )

@@ -126,7 +126,10 @@ def bad_argument(argument: str, value: object, message: str, remedy: str) -> Inp
 
 def shown(value: object) -> str:
     """`value` as an error prints it: short, on one line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print integers of more than some thousand digits
+        text = f"a {type(value).__name__} too long to print"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

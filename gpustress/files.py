@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,7 @@ def find_files(folder: Path, problems: list[Problem]) -> dict[str, Path | None]:
         elif not Path(os.path.realpath(path)).is_relative_to(home):
             fault, remedy = "leads out of the folder", "Put the file itself there."
             files.setdefault(table, None)
-        elif not path.is_file():
+        elif not os.path.isfile(path):
             fault, remedy = "is no file", "Put a file there, or take it out."
             files.setdefault(table, None)
         elif (other := files.get(table)) is not None:
@@ -65,8 +66,9 @@ def find_files(folder: Path, problems: list[Problem]) -> dict[str, Path | None]:
 
 
 def is_system_file(path: Path) -> bool:
-    """Whether an entry of a folder is the settings or a table of a system."""
-    return path.name == SETTINGS_FILE or (path.stem in SCHEMAS and path.suffix in FORMATS)
+    """Whether an entry of a folder is the settings or a table of a system, itself a file, beside settings."""
+    named = path.name == SETTINGS_FILE or (path.stem in SCHEMAS and path.suffix in FORMATS)
+    return named and path.is_file() and not path.is_symlink() and (path.parent / SETTINGS_FILE).is_file()
 
 
 def read_table(path: Path, name: str, problems: list[Problem]) -> pa.Table | None:
@@ -95,6 +97,10 @@ def read_table(path: Path, name: str, problems: list[Problem]) -> pa.Table | Non
         problems.append(Problem(path.name, None, None, "", error.message, error.remedy))
         return None
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+        if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM):
+            remedy = "Make it readable."
+            problems.append(Problem(path.name, None, None, "", "may not be read: permission denied", remedy))
+            return None
         what, why = path.suffix.removeprefix(".").lower(), str(error).partition("\n")[0].rstrip(".")
         remedy = "The file is cut off or damaged: write it anew."
         problems.append(Problem(path.name, None, None, "", f"can't be read as {what}: {why}", remedy))

@@ -5,14 +5,89 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .errors import bad_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+LONGEST_NAME: Final = 255  # bytes, on every file system in use
+_ELSEWHERE: Final = "Name a new folder, e.g. results/first."
+
+
+def target_of(folder: str | os.PathLike[str], argument: str = "folder") -> Path:
+    """The absolute path of a folder that is to be written, or replaced.
+
+    Parameters
+    ----------
+    folder : path
+    argument : str
+        As errors name it.
+
+    Raises
+    ------
+    InputError
+        It is no path, or a file, or lies below one; its name is too long; or it is the working directory, or
+        a folder that holds that.
+    """
+    try:
+        text = os.fsdecode(folder)
+    except TypeError as error:
+        raise bad_argument(argument, folder, "is no path", _ELSEWHERE) from error
+    if not text:
+        raise bad_argument(argument, text, "is empty", _ELSEWHERE)
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+        raise bad_argument(argument, text, "holds a character that has no place in a name", _ELSEWHERE)
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(text).parts):
+        raise bad_argument(argument, text, f"has a name longer than {LONGEST_NAME} bytes", _ELSEWHERE)
+    try:
+        target = Path(os.path.realpath(text))
+        home = Path(os.path.realpath(os.getcwd())) if os.path.exists(os.curdir) else None
+        mode = _mode(target)
+    except NotADirectoryError as error:
+        raise bad_argument(argument, text, "lies below a file", _ELSEWHERE) from error
+    except OSError as error:
+        raise bad_argument(argument, text, f"can't be written: {error.strerror}", _ELSEWHERE) from error
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise bad_argument(argument, text, "is a file", "Name a folder, or a new one.")
+    if home is not None and (target == home or target in home.parents):
+        message = "is the working directory" if target == home else "holds the working directory"
+        raise bad_argument(argument, text, f"{message}, which is not replaced", _ELSEWHERE)
+    if os.path.ismount(target):
+        raise bad_argument(argument, text, "is a mount point, which can't be replaced", _ELSEWHERE)
+    return target
+
+
+def check_writable(target: Path, argument: str = "folder") -> None:
+    """Try whether a folder can be made at `target`; leaves nothing there.
+
+    Raises
+    ------
+    InputError
+        It can't, or what is there may not be replaced.
+    """
+    place = next(parent for parent in target.parents if parent.exists())
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".gpustress-", dir=place))
+    except OSError as error:
+        message = f"can't be written: {error.strerror}"
+        raise bad_argument(argument, str(target), message, "Make it writable, or name another.") from error
+    if target.exists() and not os.access(target, os.R_OK | os.W_OK | os.X_OK):
+        message = "may not be read and replaced"
+        raise bad_argument(argument, str(target), message, "Make it writable, or name another.")
+
+
+def _mode(path: Path) -> int | None:
+    """What kind of file it is; None where there is none."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
@@ -36,23 +111,25 @@ def whole_folder(folder: str | os.PathLike[str], replaceable: Callable[[Path], b
     Raises
     ------
     InputError
-        `folder` is a file, or holds something that is not replaceable.
+        `folder` is none that may be written, see `target_of`, or holds something that is not replaceable.
     OSError
         The disk is full, or may not be written to.
     """
-    target = Path(os.path.realpath(folder))
-    if target.exists() and not target.is_dir():
-        raise bad_argument("folder", str(folder), "is a file", "Name a folder, or a new one.")
-    kept = (
-        sorted(entry.name for entry in target.iterdir() if not replaceable(entry)) if target.exists() else []
-    )
+    target = target_of(folder)
+    try:
+        kept = sorted(each.name for each in target.iterdir() if not replaceable(each))
+    except FileNotFoundError:
+        kept = []
+    except PermissionError as error:
+        message = "may not be read, to see what writing would take away"
+        raise bad_argument("folder", str(folder), message, "Make it readable, or name a new one.") from error
     if kept:
         holds = f"holds `{kept[0]}`" + (f" and {len(kept) - 1} more" if len(kept) > 1 else "")
         message = f"{holds}, which writing would take away"
         raise bad_argument("folder", str(folder), message, "Name a new folder, or move that elsewhere first.")
     target.parent.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(4)
-    aside, old = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("new", "old"))
+    aside, old = (target.with_name(f".gpustress-{mark}.{end}") for end in ("new", "old"))
     aside.mkdir()
     try:
         yield aside

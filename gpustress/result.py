@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -127,10 +128,21 @@ class Result:
     exact_finishes: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Make the arrays read-only."""
+        """Make the arrays and mappings read-only."""
         for name in ("failed_at", "cause", "lowest_liquidity", "final_cash", "exact_finishes"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
-        object.__setattr__(self, "series", {name: _frozen(values) for name, values in self.series.items()})
+        series = {name: _frozen(values) for name, values in self.series.items()}
+        object.__setattr__(self, "series", MappingProxyType(series))
+        object.__setattr__(self, "measures", MappingProxyType(dict(self.measures)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle the mappings as dictionaries; a proxy has no copy."""
+        return self.__dict__ | {"measures": dict(self.measures), "series": dict(self.series)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take them back; copies are read-only too."""
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def __repr__(self) -> str:
         """Say in a line what was run."""

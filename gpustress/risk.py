@@ -286,6 +286,8 @@ def _binomial_quantile(probability: float, count: int, share: float) -> int:
     """Smallest k with P(B <= k) >= probability, for B binomial."""
     from scipy.special import bdtr
 
+    if probability >= 1.0:
+        return count
     reach = math.copysign(normal_deviate(abs(2.0 * probability - 1.0)), probability - 0.5)
     near = count * share + reach * math.sqrt(count * share * (1.0 - share))
     k = min(max(round(near), 0), count)

@@ -18,7 +18,10 @@ CONFIDENCE: Final = 0.95  # of intervals, unless the caller says otherwise
 
 def normal_deviate(confidence: float) -> float:
     """How many standard deviations a two-sided interval of this confidence reaches to each side."""
-    return NormalDist().inv_cdf(0.5 + confidence / 2.0)
+    below = 0.5 + confidence / 2.0
+    if below < 1.0:
+        return NormalDist().inv_cdf(below)
+    return -NormalDist().inv_cdf((1.0 - confidence) / 2.0)  # where `below` rounds to 1
 
 
 @overload

@@ -14,6 +14,7 @@ import pyarrow as pa
 from .check import check_scenarios
 from .errors import InputError, Problem, bad_argument, shown
 from .parameters import BASE
+from .result_schema import RESULT_SCHEMAS
 from .schema import OPERATIONS
 from .tables import conform
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 Operation = Literal["set", "scale", "add"]
 
+MOST: Final = 1_000_000  # scenarios of a grid or a sample
+_TAKEN: Final = {  # columns of results beside which coordinates are put
+    column.name for schema in RESULT_SCHEMAS.values() if schema.coordinates for column in schema.columns
+} - {"scenario"}
 _SIGNS: Final = {"set": "=", "scale": "*=", "add": "+="}
 _ADDRESS_REMEDY: Final = 'Name what is changed, e.g. "factor.ai_demand.shift" or "flow.kind:capex.scale".'
 
@@ -113,6 +118,8 @@ class Scenarios:
         """
         points = _checked_axes(axes)
         _check_operation(op)
+        if (count := math.prod(map(len, points.values()))) > MOST:
+            raise bad_argument("axes", count, "are too many scenarios", f"Combine at most {MOST:,} points.")
         changes = [dict(zip(points, values, strict=True)) for values in product(*points.values())]
         return _from_changes([_named(change, op) for change in changes], changes, tuple(points), op)
 
@@ -197,7 +204,7 @@ def _checked_axes(axes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]
     for address, values in axes.items():
         listed = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
         numbers = [number for value in listed if (number := _finite(value)) is not None]
-        if not isinstance(address, str) or not address:
+        if not _is_address(address):
             problems.append(Problem("axes", None, None, shown(address), "is not an address", _ADDRESS_REMEDY))
         elif not numbers or len(numbers) < len(listed):
             bad = next((value for value in listed if _finite(value) is None), values)
@@ -232,6 +239,8 @@ def _checked_sample(
         raise bad_argument(
             "count", count, "has to be a whole number of at least 1", "Say how many scenarios to make."
         )
+    if count > MOST:
+        raise bad_argument("count", count, "are too many scenarios", f"Make at most {MOST:,}.")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise bad_argument(
             "seed", seed, "has to be a whole number of at least 0", "Write a number such as 7."
@@ -242,11 +251,16 @@ def _checked_sample(
     pairs: list[tuple[float, float]] = []
     for address, pair in bounds.items():
         numbers = [_finite(value) for value in pair] if isinstance(pair, (tuple, list, np.ndarray)) else []
-        if not isinstance(address, str) or not address:
+        if not _is_address(address):
             problems.append(
                 Problem("bounds", None, None, shown(address), "is not an address", _ADDRESS_REMEDY)
             )
-        elif len(numbers) != 2 or numbers[0] is None or numbers[1] is None or not numbers[0] < numbers[1]:
+        elif (
+            len(numbers) != 2
+            or numbers[0] is None
+            or numbers[1] is None
+            or not 0.0 < numbers[1] - numbers[0] < math.inf
+        ):
             problems.append(
                 Problem(
                     "bounds",
@@ -270,11 +284,23 @@ def _check_operation(op: str) -> None:
         raise bad_argument("op", op, "is not an operation", "Write one of " + ", ".join(OPERATIONS) + ".")
 
 
+def _is_address(address: object) -> bool:
+    """Whether it can be one: text that has a UTF-8 form."""
+    return (
+        isinstance(address, str)
+        and address != ""
+        and not any("\ud800" <= character <= "\udfff" for character in address)
+    )
+
+
 def _finite(value: object) -> float | None:
     """`value` as a float, or None where it is not a finite number."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return None
-    number = float(value) + 0.0  # one zero, not two
+    try:
+        number = float(value) + 0.0  # one zero, not two
+    except OverflowError:
+        return None
     return number if math.isfinite(number) else None
 
 
@@ -318,7 +344,7 @@ def _conform_coordinates(data: Any, names: tuple[str, ...]) -> pa.Table:
             for name in table.column_names
         }
         found = columns["scenario"].to_pylist()
-    except (TypeError, ValueError, KeyError, pa.ArrowException) as fault:
+    except (TypeError, ValueError, OverflowError, KeyError, pa.ArrowException) as fault:
         raise bad_argument(
             "coordinates",
             data,
@@ -331,5 +357,9 @@ def _conform_coordinates(data: Any, names: tuple[str, ...]) -> pa.Table:
             found,
             "does not hold each scenario once, in the table's order",
             "Give one row for each scenario, and each column once.",
+        )
+    if taken := sorted(_TAKEN & columns.keys()):
+        raise bad_argument(
+            "coordinates", taken[0], "is the name of a column of results", "Give that column another name."
         )
     return pa.table({"scenario": columns.pop("scenario"), **columns})

@@ -181,7 +181,20 @@ def from_toml(path: Path, problems: list[Problem]) -> Settings | None:
             Problem(path.name, None, None, "", f"is not TOML: {error}", "Write lines of key = value.")
         )
         return None
-    return conform_settings(values, problems, path.name)
+    except (ValueError, RecursionError) as error:
+        problems.append(_beyond(path, error))
+        return None
+    try:
+        return conform_settings(values, problems, path.name)
+    except (ValueError, RecursionError) as error:  # a number too long to be shown
+        problems.append(_beyond(path, error))
+        return None
+
+
+def _beyond(path: Path, error: Exception) -> Problem:
+    deep = isinstance(error, RecursionError)
+    message = "nests its brackets too deep" if deep else "holds a number that has too many digits"
+    return Problem(path.name, None, None, "", message, "Write lines of key = value.")
 
 
 def to_toml(settings: Settings) -> str:

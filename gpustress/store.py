@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .compilation import compile_program
-from .errors import InputError, Problem, shown
-from .folders import whole_folder
+from .errors import InputError, Problem, bad_argument, shown
+from .folders import check_writable, target_of, whole_folder
 from .result import FIGURES, MeasureResult, Result, ScenarioRun
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, SUMMARIES
 from .schema import CAUSES
@@ -34,6 +35,14 @@ ROW_GROUP: Final = 1 << 18  # rows; a few megabytes are between the arrays and t
 
 # Random doubles compress better byte by byte, a path's number as differences; the rest as dictionaries.
 _ENCODINGS: Final = {"float": "BYTE_STREAM_SPLIT", "int64": "DELTA_BINARY_PACKED"}
+_KEYS: Final = {  # of the manifest, and what they hold
+    "versions": dict, "seed": int, "paths": int, "backend": str, "digest": str, "factors_digest": str,
+    "runs": list, "measures": list, "series": list, "exact_finishes": list, "files": dict,
+}  # fmt: skip
+_NEEDED: Final = {
+    f"{SYSTEM}/system.toml",
+    *(f"{name}.parquet" for name in ("entities", "measures", "scenarios", "series")),
+}
 _AGAIN: Final = "Run it again, or restore the folder from where it was written."
 
 Piece = Mapping[str, pa.Array]
@@ -63,25 +72,30 @@ def write_result(run: Result, folder: str | os.PathLike[str]) -> None:
         _write_files(run, aside)
 
 
-def check_target(folder: str | os.PathLike[str]) -> Path:
-    """The absolute path of a folder into which a result may be written.
+def check_target(folder: str | os.PathLike[str], argument: str = "folder") -> Path:
+    """The absolute path of a folder into which a result may be written; `argument` is its name in errors.
 
     Raises
     ------
     InputError
-        It is a file, or a folder that holds something that a result does not own: nothing of somebody else's
-        is deleted.
+        It can't be written, see `target_of`; or it is a folder that holds something that a result does not
+        own: nothing of somebody else's is deleted.
     """
-    target = Path(os.path.realpath(folder))
-    if target.exists() and not target.is_dir():
-        raise _fault(target.name, "is a file", "Name a folder that does not exist yet.")
-    found = _files(target)
+    target = target_of(folder, argument)
+    check_writable(target, argument)
+    try:
+        found = _files(target)
+        manifest = _json(target / MANIFEST) if found else None
+    except OSError as error:
+        raise bad_argument(argument, str(folder), f"may not be read: {error.strerror}",
+                           "Make it readable, or name another folder.") from error  # fmt: skip
     if not found:
         return target
-    if not isinstance(_json(target / MANIFEST), dict) or _json(target / MANIFEST).get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _fault(target.name, "is a folder that holds something, but no result",
                      "Name a folder that does not exist yet; only a stored result is replaced.")  # fmt: skip
-    owned = {MANIFEST, REPORT, *_json(target / MANIFEST).get("files", ())}
+    files = manifest.get("files")
+    owned = {MANIFEST, REPORT, *(files if isinstance(files, dict) else ())}
     strange = sorted(found - owned)
     if strange:
         raise _fault(target.name, f"holds a file that is not the result's: {shown(strange[0])}",
@@ -108,10 +122,21 @@ def read_result(folder: str | os.PathLike[str]) -> Result:
         the versions are the same.
     """
     place = Path(folder)
-    manifest = _read_manifest(place)
+    try:
+        return _read_result(place, _read_manifest(place))
+    except PermissionError as error:
+        name = Path(error.filename or place).name
+        raise _fault(name, "may not be read: permission denied", "Make it readable.") from error
+    except (pa.ArrowException, LookupError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _fault(MANIFEST, f"does not fit the files beside it ({error})", _AGAIN) from error
+
+
+def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
     for name, checksum in manifest["files"].items():
         file = place / name
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise _fault(name, "is missing", _AGAIN)
         if _checksum(file) != checksum:
             raise _fault(name, "is not as it was written: its checksum differs", _AGAIN)
@@ -283,13 +308,13 @@ def _read_arrays(
     folder: Path, name: str, shape: tuple[int, ...], columns: Mapping[str, type[np.generic]]
 ) -> dict[str, NDArray[Any]]:
     """Columns of a file as arrays of the given shape, read a row group at a time."""
-    arrays = {column: np.empty(shape, dtype) for column, dtype in columns.items()}
     with pq.ParquetFile(folder / f"{name}.parquet") as file:
         expected = RESULT_SCHEMAS[name].arrow()
-        if not file.schema_arrow.equals(expected) or file.metadata.num_rows != np.prod(shape):
+        if not file.schema_arrow.equals(expected) or file.metadata.num_rows != math.prod(shape):
             raise _fault(
                 f"{name}.parquet", "does not have the rows and columns that the manifest tells of", _AGAIN
             )
+        arrays = {column: np.empty(shape, dtype) for column, dtype in columns.items()}
         start = 0
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=list(columns))
@@ -314,9 +339,11 @@ def _places(values: pa.DictionaryArray) -> pa.Array:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise _fault(str(folder), "is no folder", "Name a folder that a run was written to.")
-    if not (folder / MANIFEST).is_file():
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise _fault(str(folder), "may not be read: permission denied", "Make it readable.")
+    if not os.path.isfile(folder / MANIFEST):
         raise _fault(
             MANIFEST, f"is missing in {shown(str(folder))}", "Name a folder that a run was written to."
         )
@@ -330,10 +357,42 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
                      "format_version", shown(version))  # fmt: skip
     if manifest.get("checksum") != _manifest_checksum(manifest):
         raise _fault(MANIFEST, "is not as it was written: its checksum differs", _AGAIN)
+    _check_manifest(manifest)
     for name in manifest["files"]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise _fault(MANIFEST, "names a file outside its folder", _AGAIN, "files", shown(name))
+    if missing := sorted(_NEEDED - manifest["files"].keys()):
+        raise _fault(MANIFEST, f"does not name {missing[0]}", _AGAIN, "files")
     return manifest
+
+
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
+    """Raise an error where a key is missing, or holds what it can't."""
+    for key, kind in _KEYS.items():
+        if key not in manifest:
+            raise _fault(MANIFEST, "the key is missing", _AGAIN, key)
+        value = manifest[key]
+        good = isinstance(value, kind) and not isinstance(value, bool)
+        if good and key in ("measures", "series"):
+            good = all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
+        elif good and key in ("versions", "files"):
+            good = all(isinstance(each, str) for each in value.values())
+        elif good and key == "runs":
+            names = {"name", "scenario", "effects"}
+            good = len(value) > 0 and all(
+                isinstance(run, dict)
+                and run.keys() == names
+                and all(isinstance(v, str) for v in run.values())
+                for run in value
+            )
+        elif good and key == "exact_finishes":
+            good = len(value) == len(manifest["runs"]) and all(type(each) is int for each in value)
+        elif good and key in ("paths", "seed"):
+            good = value >= (key == "paths")
+        if not good:
+            raise _fault(MANIFEST, "the key does not hold what it has to", _AGAIN, key, shown(value))
+    if "gpustress" not in manifest["versions"]:
+        raise _fault(MANIFEST, "the key does not tell the version of gpustress", _AGAIN, "versions")
 
 
 def _manifest_checksum(manifest: Mapping[str, Any]) -> str:
@@ -354,9 +413,15 @@ def _files(folder: Path) -> set[str]:
     """Every file below a folder, as the manifest names it; links are files too."""
     return {
         (Path(base) / name).relative_to(folder).as_posix()
-        for base, folders, names in os.walk(folder)
+        for base, folders, names in os.walk(folder, onerror=_refuse)
         for name in [*names, *(link for link in folders if (Path(base) / link).is_symlink())]
     }
+
+
+def _refuse(error: OSError) -> None:
+    """Let no folder that can't be read pass for an empty one."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _checksum(file: Path) -> str:

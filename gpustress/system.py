@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,6 @@ from .settings import SETTINGS_FILE, Settings, conform_settings, from_toml, to_t
 from .tables import conform
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     import pyarrow as pa
@@ -170,15 +170,15 @@ class System:
         Parameters
         ----------
         folder : path
-            Appears whole or not at all. A system that it holds already is replaced; if it holds more,
-            nothing is written.
+            Appears whole or not at all. A system that it holds already is replaced; if it holds anything
+            else, nothing is written.
         format : {"csv", "parquet", "arrow"}
             Of the tables; those without rows are left out.
 
         Raises
         ------
         InputError
-            The format is unknown, or the folder holds other files.
+            The format is unknown, the folder holds other files, or can't be replaced.
         OSError
             The disk is full, or may not be written to.
         """
@@ -216,10 +216,16 @@ def read_system(folder: str | os.PathLike[str]) -> System:
         With every problem of the folder, of its files and of what they hold.
     """
     path = Path(folder)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise bad_argument("folder", str(folder), "is no folder", "Name a folder that holds a `system.toml`.")
     problems: list[Problem] = []
-    files = find_files(path, problems)
+    try:
+        files = find_files(path, problems)
+        readable = os.access(path, os.R_OK | os.X_OK)
+    except PermissionError:
+        readable = False
+    if not readable:
+        raise bad_argument("folder", str(folder), "may not be read: permission denied", "Make it readable.")
     settings = None
     if SETTINGS_FILE not in files:
         remedy = "Write one, with the keys name, periods and periods_per_year."

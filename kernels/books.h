@@ -2,6 +2,7 @@
 #pragma once
 #include "credit.h"
 
+constexpr double RESIDUE = 1e-12;  // of all that was capitalised: below it a book is what rounding left of one written down
 constexpr double SOLVENCY_TOLERANCE = 1e-9;  // assets may lie below liabilities by this share
 
 GPUSTRESS_FUNCTION void open_books(const Team& team, const Program& p, const State& s) {
@@ -38,7 +39,8 @@ GPUSTRESS_FUNCTION void write_down_and_capitalise(const Team& team, const Progra
         const real paid = s.paid[p.capex[c]];
         s.depreciation[c] = worn;
         s.impairment[c] = all_lanes(0.0);
-        s.book[c] = s.book[c] - worn + paid;
+        const real left = s.book[c] - worn;
+        s.book[c] = select(left < RESIDUE * (s.opening_left[c] + before), all_lanes(0.0), left) + paid;
         s.capitalised[(t + 1) * p.capex_count + c] = before + paid;
     });
 }

@@ -115,7 +115,7 @@ GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& 
         real cash = s.opening[i] + s.deposit[i] + s.receipts[i] - s.payments[i];
         // Takes off rounding; what is not a number stays so, and is an error later.
         if (effects != NO_EFFECTS) cash = select(cash < -credit_line[i], all_lanes(-credit_line[i]), cash);
-        s.cash[i] = cash;
+        s.cash[i] = cash + 0.0;  // one zero, not two
     });
     team.each(p.flows, [&](int flow) { s.paid[flow] = s.billed[flow] * s.ratio[3 * p.payer[flow] + p.rank[flow]]; });
 }

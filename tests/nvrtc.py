@@ -48,7 +48,13 @@ def compile_cuda(architecture: str, options: Sequence[str] = ("--fmad=false",)) 
     program = ctypes.c_void_p()
     source = (KERNELS / "cuda.cu").read_bytes()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"cuda.cu", 0, None, None) == 0
-    arguments = [f"--gpu-architecture={architecture}", "--std=c++17", f"-I{KERNELS}", "--ptxas-options=-v", *options]
+    arguments = [
+        f"--gpu-architecture={architecture}",
+        "--std=c++17",
+        f"-I{KERNELS}",
+        "--ptxas-options=-v",
+        *options,
+    ]
     encoded = (ctypes.c_char_p * len(arguments))(*(argument.encode() for argument in arguments))
     done = nvrtc.nvrtcCompileProgram(program, len(arguments), encoded)
     try:
@@ -58,7 +64,6 @@ def compile_cuda(architecture: str, options: Sequence[str] = ("--fmad=false",)) 
         return Compiled(_text(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program), log)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-
 
 
 def _text(size_of: ctypes._NamedFuncPointer, get: ctypes._NamedFuncPointer, program: ctypes.c_void_p) -> str:

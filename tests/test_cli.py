@@ -55,8 +55,12 @@ def call(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["gpustress", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            with pytest.raises(SystemExit) as leaving:
+                cli.main()
+        finally:
+            signal.signal(signal.SIGINT, before)
         return leaving.value.code or 0, *capsys.readouterr()
 
     return run
@@ -349,3 +353,95 @@ def test_help_takes_less_than_half_a_second():
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(3)) < 0.5
+
+
+# --- where output can't go, and what may not be written ---
+
+
+@pytest.mark.parametrize("out", ["", ".", "..", "file/below", "x" * 256, "\udcff", "/proc/nowhere/out"])
+def test_an_out_that_can_not_be_written_is_refused_before_the_run(call, folder, tmp_path, monkeypatch, out):
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("gpustress.simulation.simulate", never)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path / "work")
+    code, printed, err = call("run", folder, "--out", out)
+    assert (code, printed) == (2, "")
+    assert "`--out`" in err
+    assert os.listdir(tmp_path / "work") == ["file"]
+
+
+def test_a_full_disk_takes_no_summary_away(call, folder, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gpustress.store._write_files", full)
+    code, out, err = call("run", folder, "--paths", 20, "--out", tmp_path / "out")
+    assert code == 1
+    assert "who fails by" in out
+    assert err == "gpustress: [Errno 28] No space left on device\n"
+    assert os.listdir(tmp_path) == ["system"]
+
+
+def shell(line, *arguments):
+    """A line of shell, in which "$@" is the command with these arguments; code, output, errors."""
+    command = ["bash", "-c", line, "bash", sys.executable, "-m", "gpustress", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=False, timeout=100)
+    assert b"Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+def test_closed_and_full_streams_keep_the_exit_code(folder, tmp_path, redirected):
+    assert shell(f'"$@" {redirected}', "check", tmp_path / "nonexist")[0] == 2
+    assert shell(f'"$@" {redirected}', "check", "--nonexist")[0] == 2
+    assert shell(f'"$@" {redirected}', "info")[0] == 0
+    assert shell(f'"$@" {redirected}', "run", folder, "--paths", 5, "--out", tmp_path / "out")[0] == 0
+    assert read_result(tmp_path / "out").paths == 5
+
+
+def test_output_that_finds_no_room_is_told(folder, tmp_path):
+    code, _, err = shell('"$@" >/dev/full', "run", folder, "--paths", 5, "--out", tmp_path / "out")
+    assert code == 1
+    assert b"No space left" in err
+    assert read_result(tmp_path / "out").paths == 5
+    assert shell('"$@" >/dev/full', "info")[0] == 1
+
+
+def test_a_name_that_is_no_text_is_bad_input(folder, tmp_path):
+    assert shell('"$@" --out "$(printf "\\377")"', "run", folder)[0] == 2
+    assert shell('"$@" "$(printf "\\377")"', "check")[0] == 2
+
+
+SWALLOWED = """
+import os, signal, sys
+import gpustress.{module} as module
+from gpustress.cli import main
+
+def swallow(name, original):
+    def swallowing(*arguments, **options):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            {then}
+        return original(*arguments, **options)
+    setattr(module, name, swallowing)
+
+swallow("{name}", module.{name})
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("system", "read_system"), ("simulation", "simulate"), ("summary", "summarise")]
+)
+@pytest.mark.parametrize("then", ["pass", "raise SystemError('made of it')", "os.kill(os.getpid(), 2)"])
+def test_a_ctrl_c_that_is_swallowed_ends_the_run_with_exit_3(folder, module, name, then):
+    script = SWALLOWED.format(module=module, name=name, then=then)
+    line = [sys.executable, "-c", script, "run", folder, "--paths", "20"]
+    done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=100)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert name == "summarise" or done.stdout == ""

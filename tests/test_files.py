@@ -228,7 +228,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], tuple[str, int | None, str | 
     "unknown key": (put("system.toml", TOML + "discount = 0.1"), ("system.toml", None, "discount"),
         "there is no such key", "`discount_rate`"),
     "missing key": (put("system.toml", 'name = "x"\nperiods = 8'), ("system.toml", None, "periods_per_year"),
-        "is missing", "above 0"),
+        "is missing", "a number"),
     "wrong type": (put("system.toml", TOML.replace("8", '"8"')), ("system.toml", None, "periods"),
         "is not a number", "from 1 to 32767"),
     "date and time": (put("system.toml", TOML + "start = 2026-01-01T00:00:00"), ("system.toml", None,
@@ -374,7 +374,10 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkey
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(type(interruption), match="no"), whole_folder(tmp_path / "folder", lambda _: True) as new:
+    with (
+        pytest.raises(type(interruption), match="no"),
+        whole_folder(tmp_path / "folder", lambda _: True) as new,
+    ):
         (new / "new").write_text("new")
     assert names(tmp_path) == {"folder"}
     assert names(tmp_path / "folder") == {"old"}
@@ -398,3 +401,80 @@ def test_numbers_are_written_in_the_fewest_digits(tmp_path):
     System(**SETTINGS, entities=entities, flows={"name": [], "kind": [], "amount": []}).write(tmp_path / "s")
     text = (tmp_path / "s" / "entities.csv").read_text()
     assert text.splitlines()[1] == "a,,0.30000000000000004,1e-7,0,0,0,0,0,0,false,"
+
+
+# --- what may not be replaced ---
+
+
+def test_a_folder_without_settings_is_no_system(good, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "scenarios.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"holds `scenarios\.csv`, which writing would take away"):
+        good.write(tmp_path / "mine")
+    assert (tmp_path / "mine" / "scenarios.csv").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    good.write(tmp_path / "empty")
+    assert read_system(tmp_path / "empty") == good
+
+
+def test_a_folder_named_as_a_table_is_no_table(folder, good):
+    (folder / "flows.parquet").mkdir()
+    (folder / "flows.parquet" / "part").write_text("mine")
+    with pytest.raises(InputError, match=r"holds `flows\.parquet`"):
+        good.write(folder, "arrow")
+    assert (folder / "flows.parquet" / "part").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "\0", "\udcff", "x" * 256, "file/below", "x/" * 3000, "/"])
+def test_a_folder_that_can_not_be_one_is_refused(name, good, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(InputError, match="`folder`"):
+        good.write(name)
+    assert names(tmp_path) == {"work"}
+    assert names(tmp_path / "work") == {"file"}
+
+
+def test_an_empty_working_directory_is_not_replaced(good, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is the working directory"):
+        good.write(tmp_path)
+    with pytest.raises(InputError, match="is no path"):
+        good.write(None)
+
+
+def test_a_name_as_long_as_names_get_is_written(good, tmp_path):
+    good.write(tmp_path / ("x" * 255))
+    assert read_system(tmp_path / ("x" * 255)) == good
+
+
+@pytest.mark.parametrize("file", ["flows.csv", "flows.parquet", "flows.arrow"])
+def test_a_file_that_may_not_be_read_is_to_be_made_readable(file, good, tmp_path, monkeypatch):
+    good.write(tmp_path / "s", file.partition(".")[2])
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", file)
+
+    suffix = Path(file).suffix
+    monkeypatch.setitem(files_module.FORMATS, suffix, (refuse, files_module.FORMATS[suffix][1]))
+    remedies = {problem.remedy for problem in problems_of(tmp_path / "s") if problem.table == file}
+    assert remedies == {"Make it readable."}
+
+
+def test_a_folder_that_may_not_be_read_is_refused(folder, monkeypatch):
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InputError, match="may not be read"):
+        read_system(folder)
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "0x" + "f" * 5000, "[" * 100_000, "[" * 100_000 + "]" * 100_000]
+)
+def test_settings_beyond_reason_are_one_problem(value, folder):
+    (folder / "system.toml").write_text(TOML.replace("periods = 8", f"periods = {value}"))
+    (found,) = problems_of(folder)
+    assert found.table == "system.toml"

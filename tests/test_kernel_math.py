@@ -53,11 +53,15 @@ def inverse_normal(u: Any) -> Any:
 
 def test_exponential_errs_by_at_most_2_ulp(kernels: Any) -> None:
     rng = np.random.default_rng(1)
-    values = np.concatenate([rng.uniform(-745.0, 709.7, 2000), rng.uniform(-2, 2, 4000), rng.normal(size=500) * 1e-4])
+    values = np.concatenate(
+        [rng.uniform(-745.0, 709.7, 2000), rng.uniform(-2, 2, 4000), rng.normal(size=500) * 1e-4]
+    )
     error = worst_error(values, applied(kernels, kernels.levels()[-1], EXPONENTIAL, values), mpmath.exp)
     print(f"exp: {error:.3f} ulp")
     assert error <= 2.0
-    ends = applied(kernels, kernels.levels()[-1], EXPONENTIAL, np.array([0.0, 800.0, -800.0, np.inf, -np.inf]))
+    ends = applied(
+        kernels, kernels.levels()[-1], EXPONENTIAL, np.array([0.0, 800.0, -800.0, np.inf, -np.inf])
+    )
     assert ends.tolist() == [1.0, np.inf, 0.0, np.inf, 0.0]
 
 
@@ -84,7 +88,9 @@ def test_inverse_normal_errs_by_at_most_4_ulp(kernels: Any) -> None:
     tail = (np.floor(2.0 ** (52 - rng.uniform(1.0, 52.0, 1000))) + 0.5) * 2.0**-52
     ends = np.array([2.0**-53, 1.0 - 2.0**-53, 0.075, 0.925])
     values = np.concatenate([cells, tail, ends])
-    error = worst_error(values, applied(kernels, kernels.levels()[-1], INVERSE_NORMAL, values), inverse_normal)
+    error = worst_error(
+        values, applied(kernels, kernels.levels()[-1], INVERSE_NORMAL, values), inverse_normal
+    )
     print(f"inverse normal: {error:.3f} ulp")
     assert error <= 4.0
 

@@ -82,7 +82,9 @@ def test_threads_change_no_bit(native: Any, threads: int) -> None:
 def test_blocks_change_no_bit(native: Any, size: int) -> None:
     program, backend = program_of(reference()), native.NativeBackend()
     whole = backend.simulate(program, Block(7, 0, 70))
-    blocks = [backend.simulate(program, Block(7, first, min(size, 70 - first))) for first in range(0, 70, size)]
+    blocks = [
+        backend.simulate(program, Block(7, first, min(size, 70 - first))) for first in range(0, 70, size)
+    ]
     for name, joined in parts(blocks).items():
         assert np.array_equal(joined, getattr(whole, name)), name
 
@@ -93,13 +95,18 @@ def test_native_agrees_with_the_reference(native: Any, entities: int) -> None:
     system = crowd(entities)
     program = program_of(system, ("first_round", "full"))
     block = Block(3, 0, 9)
-    ours, reference_ = native.NativeBackend().simulate(program, block), get_backend("numpy").simulate(program, block)
+    ours, reference_ = (
+        native.NativeBackend().simulate(program, block),
+        get_backend("numpy").simulate(program, block),
+    )
     stake = np.abs(program.cash).max() + program.amount.max() * program.entity_count
     assert np.array_equal(ours.failed_at, reference_.failed_at)
     assert np.array_equal(ours.cause, reference_.cause)
     assert np.array_equal(ours.updates, reference_.updates)
     for name in ("final_cash", "lowest_liquidity", "total", "npv", "trough"):
-        assert np.abs(getattr(ours, name) - getattr(reference_, name)).max(initial=0.0) <= AMOUNTS * stake, name
+        assert np.abs(getattr(ours, name) - getattr(reference_, name)).max(initial=0.0) <= AMOUNTS * stake, (
+            name
+        )
     assert (ours.failed_at < program.periods).any()
 
 
@@ -120,7 +127,9 @@ def test_ctrl_c_is_answered_within_a_second(native: Any) -> None:
         "except KeyboardInterrupt:\n"
         "    print(time.monotonic() - sent[0])\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1.0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -145,7 +154,9 @@ def crowd(count: int) -> System:
     """Entities in a ring of debts, each with a little cash and a factor that moves its revenue."""
     names = [f"bank_{i}" for i in range(count)]
     rows = [build.entity(name, cash=0.5 + i % 3, credit_line=float(i % 2)) for i, name in enumerate(names)]
-    flows = [build.flow(f"sales_{i}", None, name, 10.0 + i % 4, kind="revenue") for i, name in enumerate(names)]
+    flows = [
+        build.flow(f"sales_{i}", None, name, 10.0 + i % 4, kind="revenue") for i, name in enumerate(names)
+    ]
     flows += [build.flow(f"costs_{i}", name, None, 10.5, kind="opex") for i, name in enumerate(names)]
     if count > 1:
         flows += [

@@ -442,3 +442,12 @@ def test_an_instalment_is_named_by_the_period_in_which_it_is_due():
 def test_claims_of_nobody_are_an_error():
     with pytest.raises(InputError, match="gamma"):
         claims(lending(), "gama")
+
+
+@pytest.mark.parametrize("confidence", [1 - 1e-16, 1 - 2e-16, 1e-300])
+def test_a_confidence_next_to_its_bounds_is_taken(confidence):
+    loss = np.arange(1000.0)
+    for measure in (value_at_risk, expected_shortfall):
+        estimate = measure(loss, 0.9, confidence=confidence)
+        assert estimate.low <= estimate.value <= estimate.high
+        assert not math.isnan(estimate.low + estimate.high)

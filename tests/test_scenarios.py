@@ -156,3 +156,47 @@ def test_a_faulty_table_is_an_error():
     with pytest.raises(InputError) as caught:
         Scenarios({"scenario": ["a", "b"], "parameter": ["factor.x.shift"] * 2})
     assert len(caught.value.problems) == 4  # op and value of both rows
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize("make", [Scenarios.grid, Scenarios.one_at_a_time])
+@pytest.mark.parametrize("axes", [{"x": [1, HUGE]}, {"\ud800": [1.0]}])
+def test_axes_beyond_doubles_and_text_are_errors(make, axes):
+    with pytest.raises(InputError, match="`axes`"):
+        make(axes)
+
+
+def test_a_grid_beyond_reason_is_an_error():
+    with pytest.raises(InputError, match="too many scenarios"):
+        Scenarios.grid({f"x{i}": list(range(10)) for i in range(12)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"bounds": {"x": (0, HUGE)}}, "bounds"),
+        ({"bounds": {"x": (-1.7e308, 1.7e308)}}, "bounds"),
+        ({"bounds": {"\ud800": (0, 1)}}, "bounds"),
+        ({"count": 10**9}, "count"),
+        ({"count": HUGE}, "count"),
+    ],
+)
+@pytest.mark.parametrize("make", [Scenarios.latin_hypercube, Scenarios.sobol])
+def test_samples_beyond_reason_are_errors(make, arguments, named):
+    with pytest.raises(InputError, match=f"`{named}`"):
+        make(**{"bounds": BOUNDS, "count": 4} | arguments)
+
+
+@pytest.mark.parametrize("column", ["probability", "entity", "period", "value", "measure"])
+def test_coordinates_do_not_take_the_names_of_results(column):
+    with pytest.raises(InputError, match=r"`coordinates`.*column of results"):
+        Scenarios({"scenario": ["a"]}, coordinates={"scenario": ["a"], column: [1.0]})
+    with pytest.raises(InputError, match="column of results"):
+        Scenarios.grid({column: [1.0]})
+
+
+def test_coordinates_beyond_doubles_are_errors():
+    with pytest.raises(InputError, match="`coordinates`"):
+        Scenarios({"scenario": ["a"]}, coordinates={"scenario": ["a"], "x": [HUGE]})

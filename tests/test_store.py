@@ -1,7 +1,9 @@
 """Stored results: read back equal, the same bytes each time, whole or not at all, and checked."""
 
+import copy
 import json
 import os
+import pickle
 import shutil
 
 import numpy as np
@@ -315,3 +317,89 @@ def test_writing_adds_little_memory(tmp_path):
     before = pool.max_memory()
     run.write(tmp_path / "out")
     assert pool.max_memory() - before < 120e6
+
+
+# --- targets ---
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "\0", "\udcff", "x" * 256, "file/below"])
+def test_a_target_that_can_not_be_written_is_refused(run, tmp_path, monkeypatch, name):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path / "work")
+    for refused in (check_target, run.write):
+        with pytest.raises(InputError, match="`folder`"):
+            refused(name)
+    assert list(contents(tmp_path)) == ["work/file"]
+
+
+def test_a_target_in_a_folder_that_takes_no_files_is_refused(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(InputError, match=r"`--out`.*Permission denied"):
+        check_target(tmp_path / "deep" / "out", "--out")
+
+
+def test_a_target_is_tried_without_a_trace(tmp_path):
+    assert check_target(tmp_path / "deep" / "out") == tmp_path / "deep" / "out"
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("files", [5, None, ["entities.parquet"]])
+def test_a_target_with_another_manifest_is_left_alone(run, tmp_path, files):
+    run.write(tmp_path / "out")
+    rewrite_manifest(tmp_path / "out", files=files)
+    with pytest.raises(InputError, match="not the result's"):
+        check_target(tmp_path / "out")
+
+
+# --- manifests that somebody made ---
+
+KEYS = (
+    "versions", "seed", "paths", "backend", "digest", "factors_digest", "runs", "measures", "series",
+    "exact_finishes", "files",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", ["missing", None, 5.5, True, -1, "x", [], [[]], [5], {}, {"a": 5}, 10**30])
+def test_a_manifest_with_wrong_keys_is_an_error(run, tmp_path, key, value):
+    if (key in ("backend", "digest", "factors_digest") and value == "x") or (key, value) == ("seed", 10**30):
+        pytest.skip("what it may hold")
+    run.write(tmp_path / "out")
+    rewrite_manifest(tmp_path / "out", **{key: value})
+    if value == "missing":
+        manifest = json.loads((tmp_path / "out" / "run.json").read_text())
+        del manifest[key]
+        manifest["checksum"] = store._manifest_checksum(manifest)
+        (tmp_path / "out" / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError):
+        read_result(tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", ["\0", "\udcff", ""])
+def test_a_place_that_is_no_path_holds_no_result(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="folder"):
+        read_result(place)
+
+
+def test_a_result_that_may_not_be_read_is_to_be_made_readable(run, tmp_path, monkeypatch):
+    run.write(tmp_path / "out")
+
+    def refuse(file):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(store, "_checksum", refuse)
+    with pytest.raises(InputError, match="Make it readable"):
+        read_result(tmp_path / "out")
+
+
+def test_a_result_does_not_change_and_can_be_copied(run):
+    for mapping in (run.series, run.measures):
+        with pytest.raises(TypeError):
+            mapping["new"] = None
+    assert_equal(pickle.loads(pickle.dumps(run)), run)
+    assert_equal(copy.deepcopy(run), run)

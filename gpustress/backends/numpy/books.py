@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from ...program import Program
 
+RESIDUE: Final = (
+    1e-12  # of all that was capitalised: below it a book is what rounding left of one written down
+)
 SOLVENCY_TOLERANCE: Final = 1e-9  # assets may lie below liabilities by this share
 
 
@@ -62,7 +65,8 @@ class Books:
         worn = (self._capitalised[t] - self._capitalised[since, flows]) / life[:, None]
         opening_life = program.capex_opening_life[:, None]
         self.depreciation = worn + np.where(t < opening_life, self._opening / opening_life, 0.0)
-        self.book -= self.depreciation
+        left = self.book - self.depreciation
+        self.book = np.where(left < RESIDUE * (self._opening + self._capitalised[t]), 0.0, left)
 
     def capitalise(self, t: int, paid: NDArray[np.float64]) -> None:
         """Add what was paid in this period."""

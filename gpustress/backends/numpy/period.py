@@ -106,6 +106,7 @@ class Simulation:
         cash = opening + deposit_interest + settled.receipts - settled.payments
         if effects != NO_EFFECTS:
             cash = np.maximum(cash, -line)
+        cash = cash + 0.0  # one zero, not two
 
         books.lend(t, effects, billed, paid)
         books.write_down(t)
