@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-import build
 import numpy as np
-import oracle
 import pyarrow as pa
-from build import Tables
 from numpy.typing import NDArray
 
+import build
 import gpustress
+import oracle
+from build import Tables
 from gpustress import Result
 from gpustress.schema import CAUSES
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import build
 import numpy as np
 from numpy.typing import NDArray
 
+import build
 import gpustress as gs
 from gpustress import Result, System
 

@@ -14,12 +14,12 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-import build
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+import build
 from gpustress import System
 from gpustress.schema import RANKS
 

@@ -6,10 +6,10 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
-from needs import require
 
 import gpustress as gs
 from gpustress.backends import ENVIRONMENT_VARIABLE
+from needs import require
 
 NEEDED_BY = {"native": "compiler", "cupy": "gpu"}  # as GPUSTRESS_REQUIRE names it
 

@@ -22,15 +22,15 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import build
 import clearing
-import numpy as np
+import gpustress
 import strategies
 from agreement import Case, Tally, disagreements
 from build import entity, flow, scenario
 from clearing import DEBT, Network, Payment
-
-import gpustress
 
 PACKAGE = Path(gpustress.__file__).parent
 BACKEND = "numpy"

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from made import made_system
 
 from gpustress import cli
 from gpustress.simulation import simulate
 from gpustress.store import read_result
 from gpustress.summary import summarise
+from made import made_system
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 LOAN = {

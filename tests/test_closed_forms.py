@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from build import Row, by_item, entity, flow, paid, scenario, small
 from numpy.typing import NDArray
 from scipy.special import logit
 
 import gpustress as gs
+from build import Row, by_item, entity, flow, paid, scenario, small
 
 PATHS = 40_000
 ERRORS = 5.0  # standard errors that an estimate may be off

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from needs import require
 from nvrtc import Compiled, compile_cuda, library
 

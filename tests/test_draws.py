@@ -7,13 +7,13 @@ import math
 
 import numpy as np
 import pytest
-from build import entity, examples, small
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import ndtri
 
 import gpustress as gs
+from build import entity, examples, small
 from gpustress import draws
 
 MASK = 2**64 - 1

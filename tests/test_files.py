@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 import strategies
 from build import examples
 from build import system as built
-from hypothesis import given
-from hypothesis import strategies as st
-from test_check import GOOD, SETTINGS
-
 from gpustress import files as files_module
 from gpustress import system as system_module
 from gpustress.errors import LISTED_ROWS, InputError, Problem
@@ -23,6 +22,7 @@ from gpustress.folders import whole_folder
 from gpustress.schema import SCHEMAS
 from gpustress.system import System, read_system
 from gpustress.tables import conform
+from test_check import GOOD, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from needs import require
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 import gpustress as gs
+from needs import require
 
 EXPONENTIAL, LOGARITHM, INVERSE_NORMAL = range(3)
 PRECISION = 160  # bits

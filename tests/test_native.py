@@ -8,21 +8,21 @@ import subprocess
 import sys
 from typing import Any
 
-import build
 import numpy as np
 import pytest
-import strategies
-from build import Tables, examples
 from hypothesis import given
 from hypothesis import strategies as st
-from needs import require
 
+import build
 import gpustress as gs
+import strategies
+from build import Tables, examples
 from gpustress.backends import get_backend
 from gpustress.backends.base import Block, Outcome
 from gpustress.compilation import compile_program
 from gpustress.program import Program
 from gpustress.system import System
+from needs import require
 
 AMOUNTS = 1e-9  # relative to what is at stake
 ARRAYS = [field.name for field in dataclasses.fields(Outcome)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import needs
 import pytest
 from _pytest.outcomes import Failed, Skipped
+
+import needs
 
 
 @pytest.fixture(autouse=True)

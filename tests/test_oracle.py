@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import clearing
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clearing
 import strategies
 from agreement import Case, Tally, disagreements
 from build import Tables, examples
-from hypothesis import given
-from hypothesis import strategies as st
 
 MOST_EXCUSED = 1e-4  # of all decisions
 SEEDS = st.integers(0, 2**64 - 1)

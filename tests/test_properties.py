@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-import build
 import numpy as np
 import pytest
-import strategies
-from bits import BY_ENTITY, arrays, differing, run, same_bits
-from build import Row, Tables, examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import build
 import gpustress as gs
+import strategies
+from bits import BY_ENTITY, arrays, differing, run, same_bits
+from build import Row, Tables, examples
 from gpustress import Replay, System
 from gpustress.schema import CAUSES, RANKS
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from made import made_result, made_system, with_failures
 
 from gpustress.errors import InputError
 from gpustress.result import QUANTILES, Result
@@ -13,6 +12,7 @@ from gpustress.result_schema import RESULT_SCHEMAS, result_tables_markdown
 from gpustress.sampling import quantile_with_error
 from gpustress.scenarios import Scenarios
 from gpustress.schema import CAUSES
+from made import made_result, made_system, with_failures
 
 GRID = Scenarios.grid({"entity.alpha.cash": [5.0, 10.0], "flow.sales.scale": [1.0]})
 SUMMARIES = ("failures", "failure_curve", "measure_summary")

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import made_result, made_system, with_failures
 from scipy import stats
 
 from gpustress.errors import InputError
 from gpustress.loans import opening_balances
 from gpustress.risk import claims, contributions, expected_shortfall, losses, value_at_risk
+from made import made_result, made_system, with_failures
 
 PERIODS, D = 8, 0.25  # of made_system
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import build
 import numpy as np
-import strategies
-from bits import differing, run, same_bits
-from build import Tables, examples
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import build
 import gpustress as gs
+import strategies
+from bits import differing, run, same_bits
+from build import Tables, examples
 from gpustress.backends import get_backend
 from gpustress.backends.base import Block, Outcome, Series
 from gpustress.compilation import compile_program

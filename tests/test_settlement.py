@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import clearing
 import numpy as np
 import pytest
-from build import by_item, entity, examples, flow, small
-from clearing import DEBT, RANKS, Clearing, Network, Payment, Ratios, by_linear_program
 from hypothesis import assume, given
 
+import clearing
 import gpustress as gs
+from build import by_item, entity, examples, flow, small
+from clearing import DEBT, RANKS, Clearing, Network, Payment, Ratios, by_linear_program
 
 AMOUNTS = 1e-9  # of what an entity has and is owed
 

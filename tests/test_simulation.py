@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import build
 import numpy as np
 import pytest
 
+import build
 import gpustress as gs
 from gpustress.memory import budget, free_memory, parse_size
 from gpustress.system import System

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made import made_result, made_system
 
 from gpustress import store
 from gpustress.errors import InputError
@@ -18,6 +17,7 @@ from gpustress.result import FIGURES
 from gpustress.result_schema import RESULT_SCHEMAS, STORED
 from gpustress.scenarios import Scenarios
 from gpustress.store import check_target, read_result
+from made import made_result, made_system
 
 GRID = Scenarios.grid({"entity.alpha.cash": [5.0, 10.0]})
 

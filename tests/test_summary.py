@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from made import made_result, made_system, with_failures
 from rich.console import Console
 
 from gpustress.rendering import render
@@ -13,6 +12,7 @@ from gpustress.result import Result
 from gpustress.risk import expected_shortfall, losses, value_at_risk
 from gpustress.scenarios import Scenarios
 from gpustress.summary import summarise
+from made import made_result, made_system, with_failures
 
 
 def page(run, width=100):

@@ -17,12 +17,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from test_check import GOOD, SETTINGS, problems_of, spoiled
 
 from gpustress.reference import input_tables_markdown
 from gpustress.schema import SCHEMAS
 from gpustress.system import System
 from gpustress.tables import arrow_schema, booleans, conform, floats, integers, strings
+from test_check import GOOD, SETTINGS, problems_of, spoiled
 
 if TYPE_CHECKING:
     from gpustress.errors import Problem

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from build import Row, by_item, cash, entity, flow, paid, scenario, small
 
 import gpustress as gs
+from build import Row, by_item, cash, entity, flow, paid, scenario, small
 from gpustress import Replay, System
 
 
