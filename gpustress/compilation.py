@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -229,7 +230,7 @@ class _Compiler:
         relet_price[:own] = floats(table, "relet_price")
         amount, drawn_loan = np.zeros((count, periods)), np.full(count, -1, dtype=np.int32)
         amount[:own] = self._own_amounts()
-        for loan in self._loan_rows():
+        for loan in self._loans:
             f = loan.first_flow
             payer[f], receiver[f] = payer[f + 1], receiver[f + 1] = loan.borrower, loan.lender
             index[f], spread[f] = loan.index, loan.spread
@@ -273,7 +274,8 @@ class _Compiler:
         amount[scheduled, integers(schedules, "period")] = floats(schedules, "amount")
         return amount
 
-    def _loan_rows(self) -> list[_Loan]:
+    @cached_property
+    def _loans(self) -> list[_Loan]:
         table, settings = self._tables["loans"], self._settings
         columns = {name: floats(table, name) for name in ("principal", "rate", "spread", "years", "recovery")}
         borrower, lender = self._entities("loans", "borrower"), self._entities("loans", "lender")
@@ -322,14 +324,13 @@ class _Compiler:
         }
 
     def loans(self) -> dict[str, Any]:
-        loans = self._loan_rows()
+        loans = self._loans
         first = np.array([loan.first_flow for loan in loans], dtype=np.int32)
         drawn = np.array([loan.draw >= 0 for loan in loans], dtype=bool)
         principal = np.array([loan.principal for loan in loans], dtype=np.float64)
         return {
             "borrower": np.array([loan.borrower for loan in loans], dtype=np.int32),
             "lender": np.array([loan.lender for loan in loans], dtype=np.int32),
-            "interest_flow": first,
             "principal_flow": first + np.int32(1),
             "draw_flow": np.where(drawn, first + 2, -1).astype(np.int32),
             "principal": principal,

@@ -121,7 +121,7 @@ class Program:
     capex_life, capex_opening_life : ndarray (C,)
         Periods.
     capex_opening_book : ndarray (C,)
-    borrower, lender, interest_flow, principal_flow, draw_flow : ndarray (L,)
+    borrower, lender, principal_flow, draw_flow : ndarray (L,)
         The lender is N for outside.
     principal, opening_balance, loan_recovery : ndarray (L,)
         Currency; the opening balance is 0 for a loan that is drawn later.
@@ -195,7 +195,6 @@ class Program:
     capex_opening_book: NDArray[np.float64]
     borrower: NDArray[np.int32]
     lender: NDArray[np.int32]
-    interest_flow: NDArray[np.int32]
     principal_flow: NDArray[np.int32]
     draw_flow: NDArray[np.int32]
     principal: NDArray[np.float64]

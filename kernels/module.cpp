@@ -76,17 +76,22 @@ T* writable(nb::dict arrays, const char* name) {
     return array.data();
 }
 
-Program program_of(nb::dict arrays, nb::dict sizes) {
+// What the size of a path's state depends on.
+Program sizes_of(nb::dict sizes) {
     Program p{};
-    p.scenarios = nb::cast<int>(sizes["scenarios"]);
     p.periods = nb::cast<int>(sizes["periods"]);
     p.entities = nb::cast<int>(sizes["entities"]);
     p.factors = nb::cast<int>(sizes["factors"]);
     p.flows = nb::cast<int>(sizes["flows"]);
     p.loans = nb::cast<int>(sizes["loans"]);
     p.capex_count = nb::cast<int>(sizes["capex_count"]);
-    p.exposures = nb::cast<int>(sizes["exposures"]);
     p.measures_count = nb::cast<int>(sizes["measures_count"]);
+    return p;
+}
+
+Program program_of(nb::dict arrays, nb::dict sizes) {
+    Program p = sizes_of(sizes);
+    p.scenarios = nb::cast<int>(sizes["scenarios"]);
     p.depths = nb::cast<int>(sizes["depths"]);
     p.triggers = nb::cast<int>(sizes["triggers"]);
     p.period_years = nb::cast<double>(sizes["period_years"]);
@@ -203,16 +208,7 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
 }
 
 std::size_t memory_bytes(const std::string& level_name, nb::dict sizes) {
-    const Level& level = level_named(level_name);
-    Program p{};
-    p.periods = nb::cast<int>(sizes["periods"]);
-    p.entities = nb::cast<int>(sizes["entities"]);
-    p.factors = nb::cast<int>(sizes["factors"]);
-    p.flows = nb::cast<int>(sizes["flows"]);
-    p.loans = nb::cast<int>(sizes["loans"]);
-    p.capex_count = nb::cast<int>(sizes["capex_count"]);
-    p.measures_count = nb::cast<int>(sizes["measures_count"]);
-    return static_cast<std::size_t>(level.memory(p)) * sizeof(double);
+    return static_cast<std::size_t>(level_named(level_name).memory(sizes_of(sizes))) * sizeof(double);
 }
 
 using Doubles = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;

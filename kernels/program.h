@@ -20,7 +20,7 @@ typedef signed char code8;
     X(index32, hazard_sensitivities_start) X(index32, hazard_sensitivities_column) \
     X(index32, sensitivity_factor) X(double, sensitivity_elasticity) X(index32, capex) X(integer, capex_life) \
     X(integer, capex_opening_life) X(double, capex_opening_book) X(index32, borrower) X(index32, lender) \
-    X(index32, interest_flow) X(index32, principal_flow) X(index32, draw_flow) X(double, principal) \
+    X(index32, principal_flow) X(index32, draw_flow) X(double, principal) \
     X(double, opening_balance) X(double, loan_recovery) X(index32, holder) X(index32, issuer) X(double, exposure) \
     X(double, exposure_recovery) X(code8, exposure_is_loan) X(index32, measures_start) X(index32, measures_column) \
     X(index32, measure_line) X(double, measure_weight) X(index32, receipts_start) X(index32, receipts_column) \
@@ -30,7 +30,7 @@ typedef signed char code8;
     X(index32, book_start) X(index32, book_column)
 
 struct Program {
-    index32 scenarios, periods, entities, factors, flows, loans, capex_count, exposures, measures_count, depths;
+    index32 scenarios, periods, entities, factors, flows, loans, capex_count, measures_count, depths;
     index32 triggers;  // entities with a solvency trigger
     double period_years, alpha, beta;
 #define X(type, name) const type* name;

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..program import Program
 
 SeriesKind = Literal["cash", "flow", "measure", "factor", "estate"]
-NO_FACTOR_PATHS: Mapping[int, NDArray[np.float64]] = {}
 
 
 @dataclass(frozen=True)

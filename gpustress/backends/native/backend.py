@@ -176,7 +176,6 @@ def _sizes(program: Program) -> dict[str, Any]:
         "flows": program.flow_count,
         "loans": len(program.borrower),
         "capex_count": len(program.capex),
-        "exposures": len(program.holder),
         "measures_count": program.measure_count,
         "depths": len(program.driven.start) - 1,
         "triggers": int(np.count_nonzero(program.solvency_trigger)),
