@@ -4,18 +4,14 @@
 
 // What is left of a flow: 1 while payer and receiver go on.
 GPUSTRESS_FUNCTION real gate(const Program& p, const State& s, int flow, int t) {
-    const real now = all_lanes((double)t);
-    const real payer_stop = s.stops_at[p.payer[flow]];
-    const mask payer_stopped = payer_stop <= now;
-    if (p.rank[flow] == DISCRETIONARY) {
-        const mask ended = payer_stopped | (s.stops_at[p.receiver[flow]] <= now) | (s.stops_at[p.tenant[flow]] <= now);
-        return select(ended, all_lanes(0.0), all_lanes(1.0));
-    }
-    const mask relet = now >= payer_stop + (double)p.relet_lag[flow];
-    return select(payer_stopped, select(relet, all_lanes(p.relet_price[flow]), all_lanes(0.0)), all_lanes(1.0));
+    const index32 payer = p.payer[flow];
+    if (p.rank[flow] == DISCRETIONARY) return s.going[payer] * s.going[p.receiver[flow]] * s.going[p.tenant[flow]];
+    if (p.relet_price[flow] == 0.0) return s.going[payer];
+    const mask relet = s.stops_at[payer] + (double)p.relet_lag[flow] <= (double)t;
+    return select(s.going[payer] != 0.0, all_lanes(1.0), select(relet, all_lanes(p.relet_price[flow]), all_lanes(0.0)));
 }
 
-GPUSTRESS_FUNCTION void bill(const Team& team, const Program& p, const State& s, int scenario, int t, int effects) {
+GPUSTRESS_STEP void bill(const Team& team, const Program& p, const State& s, int scenario, int t, int effects) {
     team.each(p.flows, [&](int flow) {
         const double scale = p.curves[(integer)p.scale[(integer)scenario * p.flows + flow] * p.periods + t];
         const double scheduled = scale * p.amount[(integer)flow * p.periods + t];

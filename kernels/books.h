@@ -17,7 +17,7 @@ GPUSTRESS_FUNCTION void open_books(const Team& team, const Program& p, const Sta
 }
 
 // A balance falls by the principal repaid and rises by draws; without gates draws are received in full.
-GPUSTRESS_FUNCTION void lend(const Team& team, const Program& p, const State& s, int t, int effects) {
+GPUSTRESS_STEP void lend(const Team& team, const Program& p, const State& s, int t, int effects) {
     team.each(p.loans, [&](int l) {
         s.balance[l] = s.balance[l] - s.paid[p.principal_flow[l]];
         const index32 flow = p.draw_flow[l];
@@ -30,7 +30,7 @@ GPUSTRESS_FUNCTION void lend(const Team& team, const Program& p, const State& s,
 
 // Straight-line write-down, from the period after the payment; then what was paid in this period is capitalised.
 // capitalised[t] is the sum of all payments before period t, so what is written down are n periods of it.
-GPUSTRESS_FUNCTION void write_down_and_capitalise(const Team& team, const Program& p, const State& s, int t) {
+GPUSTRESS_STEP void write_down_and_capitalise(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.capex_count, [&](int c) {
         const integer life = p.capex_life[c], since = t > life ? t - life : 0;
         const real before = s.capitalised[t * p.capex_count + c];
@@ -46,7 +46,7 @@ GPUSTRESS_FUNCTION void write_down_and_capitalise(const Team& team, const Progra
 }
 
 // Impair, once, the flows whose tenant has failed: book value and all amounts capitalised so far.
-GPUSTRESS_FUNCTION void impair(const Team& team, const Program& p, const State& s, int t) {
+GPUSTRESS_STEP void impair(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.capex_count, [&](int c) {
         const index32 flow = p.capex[c], tenant = p.tenant[flow];
         if (tenant == p.entities) return;
@@ -85,7 +85,7 @@ GPUSTRESS_FUNCTION mask is_insolvent(const Program& p, const State& s, int i) {
 }
 
 // Rounds of impairments and failures by solvency, until one adds no failure.
-GPUSTRESS_FUNCTION void write_off(const Team& team, const Program& p, const State& s, int t) {
+GPUSTRESS_STEP void write_off(const Team& team, const Program& p, const State& s, int t) {
     for (;;) {
         impair(team, p, s, t);
         if (p.triggers == 0) return;

@@ -8,6 +8,7 @@
 
 #define GPUSTRESS_FUNCTION __device__ __forceinline__
 #define GPUSTRESS_METHOD __device__ __forceinline__
+#define GPUSTRESS_STEP GPUSTRESS_FUNCTION
 #define GPUSTRESS_LANES 1
 typedef unsigned long long word;
 typedef long long integer;
@@ -31,6 +32,8 @@ GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); 
 
 #define GPUSTRESS_FUNCTION static inline __attribute__((always_inline))
 #define GPUSTRESS_METHOD inline __attribute__((always_inline))
+// A step of the model is a function of its own: all in one, the registers run out and a path takes a tenth longer.
+#define GPUSTRESS_STEP static __attribute__((noinline))
 #ifndef GPUSTRESS_LANES
 #define GPUSTRESS_LANES 8
 #endif
@@ -77,7 +80,7 @@ GPUSTRESS_FUNCTION bool lane_of(mask m, int) { return m; }
 GPUSTRESS_FUNCTION void set_lane(real& x, int, double value) { x = value; }
 GPUSTRESS_FUNCTION real all_lanes(double x) { return x; }
 GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) { return x; }
-GPUSTRESS_FUNCTION bool some_lane(mask m) { return m; }
+GPUSTRESS_FUNCTION unsigned lane_bits(mask m) { return m; }
 GPUSTRESS_FUNCTION mask no_lane() { return false; }
 #else
 GPUSTRESS_FUNCTION double lane_of(real x, int lane) { return x[lane]; }
@@ -93,13 +96,30 @@ GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) {
     for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = x;
     return result;
 }
-GPUSTRESS_FUNCTION bool some_lane(mask m) {
-    integer found = 0;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) found |= m[lane];
-    return found != 0;
+// Bit i is set where lane i is.
+GPUSTRESS_FUNCTION unsigned lane_bits(mask m) {
+#if defined(__AVX512DQ__) && GPUSTRESS_LANES == 8
+    return __builtin_ia32_cvtq2mask512((whole)m);
+#elif defined(__AVX__) && GPUSTRESS_LANES == 4
+    return (unsigned)__builtin_ia32_movmskpd256((real)m);
+#elif defined(__SSE2__) && GPUSTRESS_LANES == 2
+    return (unsigned)__builtin_ia32_movmskpd((real)m);
+#else
+    unsigned bits = 0;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) bits |= (unsigned)(m[lane] & 1) << lane;
+    return bits;
+#endif
 }
 GPUSTRESS_FUNCTION mask no_lane() { return mask{}; }
 #endif
+GPUSTRESS_FUNCTION mask every_lane() { return all_lanes(0.0) == all_lanes(0.0); }
+GPUSTRESS_FUNCTION bool some_lane(mask m) { return lane_bits(m) != 0; }
+// How many of the first `lanes` lanes.
+GPUSTRESS_FUNCTION int lanes_in(mask m, int lanes) {
+    int count = 0;
+    for (unsigned bits = lane_bits(m) & ((1u << lanes) - 1); bits != 0; bits &= bits - 1) ++count;
+    return count;
+}
 
 GPUSTRESS_FUNCTION real select(mask m, real a, real b) { return m ? a : b; }
 GPUSTRESS_FUNCTION real larger(real a, real b) { return a > b ? a : b; }

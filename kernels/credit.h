@@ -17,7 +17,7 @@ GPUSTRESS_FUNCTION void note_failure(const State& s, int i, mask who, int t, dou
 }
 
 // H(t) = H(t-1) + h prod_k (X_k / initial_k)^gamma_k D; who has not failed fails once H >= E.
-GPUSTRESS_FUNCTION void credit_events(const Team& team, const Program& p, const State& s, int scenario, int t) {
+GPUSTRESS_STEP void credit_events(const Team& team, const Program& p, const State& s, int scenario, int t) {
     const integer row = (integer)scenario * p.entities;
     team.each(p.entities, [&](int i) {
         mask alive = s.failed_at[i] >= (double)p.periods;
@@ -30,5 +30,6 @@ GPUSTRESS_FUNCTION void credit_events(const Team& team, const Program& p, const 
             s.gathered[i] = s.gathered[i] + p.hazard[row + i] * power * p.period_years;
             note_failure(s, i, alive & (s.gathered[i] >= s.limit[i]), t, t, CREDIT);
         }
+        s.going[i] = select(s.stops_at[i] > (double)t, all_lanes(1.0), all_lanes(0.0));
     });
 }

@@ -30,7 +30,7 @@ GPUSTRESS_FUNCTION bool needs_normals(const Program& p, int scenario, int k) {
 }
 
 // Every fourth period the next block of normals, every second one the next block of jumps.
-GPUSTRESS_FUNCTION void draw_factors(const Team& team, const Program& p, const State& s, int scenario, int t, word seed, word path) {
+GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const State& s, int scenario, int t, word seed, word path) {
     if (t % 4 == 0)
         team.each(p.factors, [&](int k) {
             if (!needs_normals(p, scenario, k)) {
@@ -59,7 +59,7 @@ GPUSTRESS_FUNCTION real linked(int link, real y) {
 }
 
 // y(t) = a + b y(t-1) + s eps(t) + jump; X(t) = clip(link(y + shift), floor, cap), then the scenario's `value`.
-GPUSTRESS_FUNCTION void step_factors(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, integer path) {
+GPUSTRESS_STEP void step_factors(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, integer path) {
     const double* lower = p.cholesky + (integer)p.cholesky_of[scenario] * p.factors * p.factors;
     const integer row = (integer)scenario * p.factors;
     team.each(p.factors, [&](int k) {

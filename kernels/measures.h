@@ -11,7 +11,7 @@ GPUSTRESS_FUNCTION real line_value(const Program& p, const State& s, int line) {
     return line < p.capex_count ? s.depreciation[line] : s.impairment[line - p.capex_count];
 }
 
-GPUSTRESS_FUNCTION void measure(const Team& team, const Program& p, const State& s, int t) {
+GPUSTRESS_STEP void measure(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.measures_count, [&](int m) {
         real value = all_lanes(0.0), gross = s.gross[m];
         for (index32 e = p.measures_start[m]; e < p.measures_start[m + 1]; ++e) {

@@ -4,7 +4,7 @@
 #include "team.h"
 
 // The failed lose their cash to their estate; liquidity is noted.
-GPUSTRESS_FUNCTION void close_period(const Team& team, const Program& p, const State& s, int scenario, int t) {
+GPUSTRESS_STEP void close_period(const Team& team, const Program& p, const State& s, int scenario, int t) {
     if (team.leads()) {
         real estate = all_lanes(0.0);
         for (int i = 0; i < p.entities; ++i)
@@ -35,7 +35,7 @@ GPUSTRESS_FUNCTION void put_lanes(real value, double* first, integer stride, int
     for (int lane = 0; lane < lanes; ++lane) first[lane * stride] = lane_of(value, lane);
 }
 
-GPUSTRESS_FUNCTION void record_series(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, integer path, int lanes) {
+GPUSTRESS_STEP void record_series(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, integer path, int lanes) {
     const integer stride = (integer)job.series_count * p.periods;
     team.each(job.series_count, [&](int r) {
         double* first = job.series + ((integer)scenario * job.paths + path) * stride + (integer)r * p.periods + t;
@@ -43,7 +43,7 @@ GPUSTRESS_FUNCTION void record_series(const Team& team, const Program& p, const 
     });
 }
 
-GPUSTRESS_FUNCTION void record_trace(const Team& team, const Program& p, const Job& job, const State& s, int t, integer path, int lanes) {
+GPUSTRESS_STEP void record_trace(const Team& team, const Program& p, const Job& job, const State& s, int t, integer path, int lanes) {
     const Trace& trace = *job.trace;
     const auto put = [&](double* array, int count, const real* values, int step) {
         team.each(count, [&](int i) {
@@ -75,7 +75,7 @@ GPUSTRESS_FUNCTION void record_trace(const Team& team, const Program& p, const J
     put(trace.cause, p.entities, s.cause, 1);
 }
 
-GPUSTRESS_FUNCTION void record_path(const Team& team, const Program& p, const Job& job, const State& s, int scenario, integer path, int lanes) {
+GPUSTRESS_STEP void record_path(const Team& team, const Program& p, const Job& job, const State& s, int scenario, integer path, int lanes) {
     const integer row = (integer)scenario * job.paths + path;
     team.each(p.entities, [&](int i) {
         for (int lane = 0; lane < lanes; ++lane) {

@@ -8,40 +8,62 @@
 constexpr double SHORT_TOLERANCE = 1e-9;   // who lacks less than this share of what is due is not short
 constexpr double RATIO_TOLERANCE = 1e-12;  // the updates rest once none lowers a ratio by more
 constexpr int PLAIN_UPDATES = 256;         // what still moves after so many is finished exactly
+constexpr double COVERED = 1.0 + 1e-12;    // who has this much of all dues and the reserve pays in full, rounding and all
 
-// Paid / due: in full or pro rata, 1 where nothing is due. `inverse` is 1 / due: one division a period, not one an update.
-GPUSTRESS_FUNCTION real share_paid(real funds, real due, real inverse) {
-    return select(funds < due, funds * inverse, all_lanes(1.0));
+// What an entity owes and has besides its receipts. Who has stopped neither pays nor receives.
+GPUSTRESS_STEP void open_settlement(const Team& team, const Program& p, const State& s, int scenario) {
+    const double* credit_line = p.credit_line + (integer)scenario * p.entities;
+    team.each(p.entities, [&](int i) {
+        const real nothing = all_lanes(0.0), cash = s.cash[i], going = s.going[i];
+        s.opening[i] = cash;
+        s.deposit[i] = p.deposit_rate[i] * larger(cash, nothing) * going;
+        s.line_interest[i] = p.line_rate[i] * larger(-cash, nothing) * going;
+        s.own[i] = larger(nothing, cash + s.deposit[i] + credit_line[i]);
+        for (int rank = 0; rank < RANKS; ++rank) {
+            s.due[3 * i + rank] = row_sum(p.dues_start, p.dues_column, s.billed, 3 * i + rank) * going;
+            s.ratio[3 * i + rank] = all_lanes(1.0);
+        }
+        s.due[3 * i + DEBT] = s.due[3 * i + DEBT] + s.line_interest[i];
+        const real senior = s.due[3 * i] + s.due[3 * i + DEBT], all = senior + s.due[3 * i + DISCRETIONARY];
+        s.short_below[i] = (1.0 - SHORT_TOLERANCE) * senior;
+        s.covered_from[i] = select(all > nothing, COVERED * (all + p.reserve[i]), nothing);
+        s.is_short[i] = nothing;
+    });
 }
 
-struct Ratios {
-    real of[RANKS];
-    mask is_short;
-};
-
-// An entity's ratios, given its receipts.
-GPUSTRESS_FUNCTION Ratios ratios_from(const Program& p, const State& s, int i, real receipts) {
-    const real operating = s.due[3 * i], debt = s.due[3 * i + 1], discretionary = s.due[3 * i + 2];
-    const real liquid = s.own[i] + receipts;
-    Ratios r;
-    r.is_short = liquid < (1.0 - SHORT_TOLERANCE) * (operating + debt);
-    const real funds = select(r.is_short, fused(all_lanes(p.alpha), s.own[i], p.beta * receipts), liquid);
-    r.of[OPERATING] = share_paid(funds, operating, s.inverse_due[3 * i]);
-    real left = larger(all_lanes(0.0), funds - operating);
-    r.of[DEBT] = share_paid(left, debt, s.inverse_due[3 * i + 1]);
-    left = larger(all_lanes(0.0), left - debt - p.reserve[i]);
-    r.of[DISCRETIONARY] = share_paid(left, discretionary, s.inverse_due[3 * i + 2]);
-    return r;
-}
-
-// Sum of billed * ratio over the flows that an entity receives; who has stopped receives nothing.
-GPUSTRESS_FUNCTION real received(const Program& p, const State& s, int i, int t, bool in_full) {
+// Sum of billed * ratio over the flows that an entity receives.
+GPUSTRESS_FUNCTION real received(const Program& p, const State& s, int i, bool in_full) {
     real sum = all_lanes(0.0);
     for (index32 e = p.receipts_start[i]; e < p.receipts_start[i + 1]; ++e) {
         const index32 flow = p.receipts_column[e];
-        sum = in_full ? sum + s.billed[flow] : fused(s.billed[flow], s.ratio[3 * p.payer[flow] + p.rank[flow]], sum);
+        sum = in_full ? sum + s.billed[flow] : fused(s.billed[flow], s.ratio[p.paid_at[flow]], sum);
     }
-    return select(s.stops_at[i] > (double)t, sum, all_lanes(0.0));
+    return sum * s.going[i];
+}
+
+// Whether a payer of this entity has changed a ratio in the last update: else it receives what it did.
+GPUSTRESS_FUNCTION bool receives_otherwise(const Program& p, const State& s, int i) {
+    bool otherwise = false;
+    for (index32 e = p.receipts_start[i]; e < p.receipts_start[i + 1]; ++e)
+        otherwise |= s.changed[p.payer[p.receipts_column[e]]] != 0;
+    return otherwise;
+}
+
+// What an entity pays by, given its receipts. pay(rank, unmet, left, due) is called for each rank that some lane can't pay
+// in full, with what it has left for it; the others are paid in full. Gives where it is short.
+template <class Pay>
+GPUSTRESS_FUNCTION mask pay_by_rank(const Program& p, const State& s, int i, real receipts, Pay pay) {
+    const real* due = s.due + 3 * i;
+    const real own = s.own[i], liquid = own + receipts, nothing = all_lanes(0.0);
+    const mask is_short = liquid < s.short_below[i];
+    real left = select(is_short, fused(all_lanes(p.alpha), own, p.beta * receipts), liquid);
+    for (int rank = 0; rank < RANKS; ++rank) {
+        if (rank == DISCRETIONARY) left = larger(nothing, left - p.reserve[i]);
+        const mask unmet = left < due[rank];
+        if (some_lane(unmet)) pay(rank, unmet, left, due[rank]);
+        left = larger(nothing, left - due[rank]);
+    }
+    return is_short;
 }
 
 struct Counts {
@@ -49,67 +71,66 @@ struct Counts {
 };
 
 // Lower the ratios to the greatest fixed point. A lane that has come to rest is left as it is, so that its neighbours in
-// the vector can't move it.
-GPUSTRESS_FUNCTION void fixed_point(const Team& team, const Program& p, const State& s, int t, int lanes, double* scratch, Counts& counts) {
-    mask moving = all_lanes(0.0) == all_lanes(0.0);
+// the vector can't move it. An entity is looked at again only if somebody who pays it has changed a ratio.
+GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State& s, int t, int lanes, double* scratch, Counts& counts) {
+    mask moving = every_lane();
     for (int update = 0; update < PLAIN_UPDATES; ++update) {
-        for (int lane = 0; lane < lanes; ++lane) counts.updates += lane_of(moving, lane);
-        mask moves = no_lane();
+        counts.updates += lanes_in(moving, lanes);
+        real drop = all_lanes(0.0);
         team.each(p.entities, [&](int i) {
-            const Ratios target = ratios_from(p, s, i, s.receipts[i] = received(p, s, i, t, false));
-            for (int rank = 0; rank < RANKS; ++rank) {
-                const real now = s.ratio[3 * i + rank], lower = smaller(now, target.of[rank]);
-                moves = moves | (now - lower > RATIO_TOLERANCE);
-                s.next_ratio[3 * i + rank] = select(moving, lower, now);
-            }
-            s.is_short[i] = select(moving, select(target.is_short, all_lanes(1.0), all_lanes(0.0)), s.is_short[i]);
+            s.falls[i] = 0;
+            if (update > 0 && !receives_otherwise(p, s, i)) return;
+            const real receipts = s.receipts[i] = received(p, s, i, update == 0);
+            if (!some_lane(s.own[i] + receipts < s.covered_from[i])) return;
+            const mask is_short = pay_by_rank(p, s, i, receipts, [&](int rank, mask unmet, real left, real due) {
+                const real now = s.ratio[3 * i + rank];
+                const real lower = select(moving & unmet, smaller(now, left / due), now);
+                s.next_ratio[3 * i + rank] = lower;
+                drop = larger(drop, now - lower);
+                s.falls[i] |= 1 << rank;
+            });
+            s.is_short[i] = select(moving, select(is_short, all_lanes(1.0), all_lanes(0.0)), s.is_short[i]);
         });
-        team.each(3 * p.entities, [&](int r) { s.ratio[r] = s.next_ratio[r]; });
-        moving = moving & team.across(moves);
-        if (!some_lane(moving)) return;
+        team.each(p.entities, [&](int i) {
+            int changed = 0;
+            for (int rank = 0; rank < RANKS; ++rank)
+                if (s.falls[i] >> rank & 1) {
+                    changed |= some_lane(s.next_ratio[3 * i + rank] < s.ratio[3 * i + rank]);
+                    s.ratio[3 * i + rank] = s.next_ratio[3 * i + rank];
+                }
+            s.changed[i] = changed;
+        });
+        moving = moving & team.across(drop > RATIO_TOLERANCE);
+        if (!some_lane(moving)) break;
     }
+    bool finished = false;
     for (int lane = 0; lane < lanes; ++lane)
         if (lane_of(moving, lane)) {
             if (team.leads()) finish_exactly(p, s, t, lane, scratch);
+            finished = true;
             ++counts.exact;
         }
     team.wait();
+    // Receipts are those at the ratios of the last update.
+    team.each(p.entities, [&](int i) {
+        if (finished || receives_otherwise(p, s, i)) s.receipts[i] = received(p, s, i, false);
+    });
 }
 
-GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& s, int scenario, int t, int effects, int lanes, double* scratch, Counts& counts) {
+// Everybody alone, as if all others paid in full. Without gates, it is here that who has stopped pays nothing.
+GPUSTRESS_FUNCTION void judge_alone(const Team& team, const Program& p, const State& s) {
+    team.each(p.entities, [&](int i) {
+        for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = s.going[i];
+        const mask is_short = pay_by_rank(p, s, i, s.receipts[i], [&](int rank, mask unmet, real left, real due) {
+            s.ratio[3 * i + rank] = select(unmet, left / due, s.ratio[3 * i + rank]);
+        });
+        s.is_short[i] = select(is_short, all_lanes(1.0), all_lanes(0.0));
+    });
+}
+
+GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const State& s, int scenario, int effects) {
     const double* credit_line = p.credit_line + (integer)scenario * p.entities;
     team.each(p.entities, [&](int i) {
-        const mask going = s.stops_at[i] > (double)t;
-        const real nothing = all_lanes(0.0), cash = s.cash[i];
-        s.opening[i] = cash;
-        s.deposit[i] = select(going, p.deposit_rate[i] * larger(cash, nothing), nothing);
-        s.line_interest[i] = select(going, p.line_rate[i] * larger(-cash, nothing), nothing);
-        s.own[i] = larger(nothing, cash + s.deposit[i] + credit_line[i]);
-        for (int rank = 0; rank < RANKS; ++rank)
-            s.due[3 * i + rank] = select(going, row_sum(p.dues_start, p.dues_column, s.billed, 3 * i + rank), nothing);
-        s.due[3 * i + DEBT] = s.due[3 * i + DEBT] + s.line_interest[i];
-        for (int rank = 0; rank < RANKS; ++rank) {
-            // Not used where nothing is due; of what is next to nothing, nothing is paid, lest the inverse overflow.
-            const real due = s.due[3 * i + rank];
-            s.inverse_due[3 * i + rank] = select(due >= 0x1p-1000, 1.0 / due, nothing);
-            s.ratio[3 * i + rank] = all_lanes(1.0);
-        }
-        s.is_short[i] = nothing;
-    });
-    if (effects == FULL)
-        fixed_point(team, p, s, t, lanes, scratch, counts);
-    else if (effects == FIRST_ROUND) {
-        team.each(p.entities, [&](int i) {
-            const Ratios own = ratios_from(p, s, i, received(p, s, i, t, true));
-            // Without gates, it is here that who has stopped pays nothing.
-            const mask going = s.stops_at[i] > (double)t;
-            for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = select(going, own.of[rank], all_lanes(0.0));
-            s.is_short[i] = select(own.is_short, all_lanes(1.0), all_lanes(0.0));
-        });
-        counts.updates += lanes;
-    }
-    team.each(p.entities, [&](int i) {
-        s.receipts[i] = received(p, s, i, t, effects != FULL);
         const real operating = s.due[3 * i] * s.ratio[3 * i], debt = s.due[3 * i + 1] * s.ratio[3 * i + 1];
         s.payments[i] = operating + debt + s.due[3 * i + 2] * s.ratio[3 * i + 2];
         real cash = s.opening[i] + s.deposit[i] + s.receipts[i] - s.payments[i];
@@ -117,5 +138,19 @@ GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& 
         if (effects != NO_EFFECTS) cash = select(cash < -credit_line[i], all_lanes(-credit_line[i]), cash);
         s.cash[i] = cash + 0.0;  // one zero, not two
     });
-    team.each(p.flows, [&](int flow) { s.paid[flow] = s.billed[flow] * s.ratio[3 * p.payer[flow] + p.rank[flow]]; });
+    team.each(p.flows, [&](int flow) { s.paid[flow] = s.billed[flow] * s.ratio[p.paid_at[flow]]; });
+}
+
+GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& s, int scenario, int t, int effects, int lanes, double* scratch, Counts& counts) {
+    open_settlement(team, p, s, scenario);
+    if (effects == FULL)
+        fixed_point(team, p, s, t, lanes, scratch, counts);
+    else {
+        team.each(p.entities, [&](int i) { s.receipts[i] = received(p, s, i, true); });
+        if (effects == FIRST_ROUND) {
+            judge_alone(team, p, s);
+            counts.updates += lanes;
+        }
+    }
+    close_settlement(team, p, s, scenario, effects);
 }

@@ -5,9 +5,10 @@
 #define GPUSTRESS_STATE_ARRAYS(X) \
     X(normals, 4 * p.factors) X(jump, 2 * p.factors) X(y, p.factors) X(observed, p.factors) X(log_ratio, p.factors) \
     X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) X(opening, p.entities) \
-    X(stops_at, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
+    X(stops_at, p.entities + 1) X(going, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
     X(deposit, p.entities) X(line_interest, p.entities) X(own, p.entities) X(receipts, p.entities) \
-    X(payments, p.entities) X(is_short, p.entities) X(due, 3 * p.entities) X(inverse_due, 3 * p.entities) X(billed, p.flows) X(paid, p.flows) \
+    X(payments, p.entities) X(is_short, p.entities) X(due, 3 * p.entities) X(short_below, p.entities) \
+    X(covered_from, p.entities) X(billed, p.flows) X(paid, p.flows) \
     X(ratio, 3 * (p.entities + 1)) X(next_ratio, 3 * p.entities) \
     X(balance, p.loans) X(share_drawn, p.loans) \
     X(book, p.capex_count) X(opening_left, p.capex_count) X(impaired, p.capex_count) \
@@ -16,9 +17,15 @@
     X(measured, p.measures_count) X(total, p.measures_count) X(npv, p.measures_count) X(trough, p.measures_count) \
     X(payback, p.measures_count) X(gross, p.measures_count) X(estate, 1)
 
+// Whole numbers that all lanes share.
+#define GPUSTRESS_STATE_FLAGS(X) X(falls, p.entities) X(changed, p.entities + 1)
+
 struct State {
 #define X(name, count) real* name;
     GPUSTRESS_STATE_ARRAYS(X)
+#undef X
+#define X(name, count) index32* name;
+    GPUSTRESS_STATE_FLAGS(X)
 #undef X
 };
 
@@ -28,13 +35,21 @@ GPUSTRESS_FUNCTION integer state_size(const Program& p) {
 #define X(name, count) size += (integer)(count);
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
-    return size;
+    integer flags = 0;
+#define X(name, count) flags += (integer)(count);
+    GPUSTRESS_STATE_FLAGS(X)
+#undef X
+    return size + (flags * (integer)sizeof(index32) + (integer)sizeof(real) - 1) / (integer)sizeof(real);
 }
 
 GPUSTRESS_FUNCTION State state_in(real* memory, const Program& p) {
     State s;
 #define X(name, count) s.name = memory; memory += (count);
     GPUSTRESS_STATE_ARRAYS(X)
+#undef X
+    index32* flags = reinterpret_cast<index32*>(memory);
+#define X(name, count) s.name = flags; flags += (count);
+    GPUSTRESS_STATE_FLAGS(X)
 #undef X
     return s;
 }

@@ -200,6 +200,7 @@ def _arrays(program: Program) -> dict[str, NDArray[np.generic]]:
         "book": by_entity(program.payer[program.capex]),
     }
     arrays: dict[str, NDArray[np.generic]] = {
+        "paid_at": len(RANKS) * program.payer + program.rank,
         "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8)
     }
     for field in fields(program):
