@@ -201,7 +201,7 @@ def _arrays(program: Program) -> dict[str, NDArray[np.generic]]:
     }
     arrays: dict[str, NDArray[np.generic]] = {
         "paid_at": len(RANKS) * program.payer + program.rank,
-        "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8)
+        "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8),
     }
     for field in fields(program):
         value = getattr(program, field.name)
