@@ -5,33 +5,46 @@
 
 #define POLYNOMIAL(p, x, c) p = fused(p, x, all_lanes(c))
 
-// exp(x): x = n ln 2 + r, |r| <= ln 2 / 2; Taylor's polynomial of r; times 2^n in two steps, so that results below the
-// smallest normal number come out too. 0 below -746, infinite above 710.
-GPUSTRESS_FUNCTION real exponential(real x) {
-    const real within = smaller(larger(x, all_lanes(-750.0)), all_lanes(750.0));
+// x = n ln 2 + r, |r| <= ln 2 / 2: exp(r), and a number whose low bits are n.
+struct Reduced {
+    real power;
+    whole n;
+};
+
+// The polynomial's coefficients are minimax for the relative error, 4e-18 (Remez's exchange, 1 + r fixed).
+GPUSTRESS_FUNCTION Reduced reduced_exponential(real x) {
     const real magic = all_lanes(0x1.8p52);  // adding it rounds to a whole number, kept in the low bits
-    const real shifted = fused(within, all_lanes(0x1.71547652b82fep0), magic);
+    const real shifted = fused(x, all_lanes(0x1.71547652b82fep0), magic);
     const real n = shifted - magic;
-    real r = fused(n, all_lanes(-0x1.62e42fefa39efp-1), within);
+    real r = fused(n, all_lanes(-0x1.62e42fefa39efp-1), x);
     r = fused(n, all_lanes(-0x1.abc9e3b39803fp-56), r);
-    real p = all_lanes(1.0 / 6227020800.0);
-    POLYNOMIAL(p, r, 1.0 / 479001600.0);
-    POLYNOMIAL(p, r, 1.0 / 39916800.0);
-    POLYNOMIAL(p, r, 1.0 / 3628800.0);
-    POLYNOMIAL(p, r, 1.0 / 362880.0);
-    POLYNOMIAL(p, r, 1.0 / 40320.0);
-    POLYNOMIAL(p, r, 1.0 / 5040.0);
-    POLYNOMIAL(p, r, 1.0 / 720.0);
-    POLYNOMIAL(p, r, 1.0 / 120.0);
-    POLYNOMIAL(p, r, 1.0 / 24.0);
-    POLYNOMIAL(p, r, 1.0 / 6.0);
-    POLYNOMIAL(p, r, 0.5);
+    real p = all_lanes(0x1.ad80ed092bd27p-26);
+    POLYNOMIAL(p, r, 0x1.28ad6d0c3cd78p-22);
+    POLYNOMIAL(p, r, 0x1.71df2484a99ffp-19);
+    POLYNOMIAL(p, r, 0x1.a0199a126b6d9p-16);
+    POLYNOMIAL(p, r, 0x1.a01a012a9bf7ap-13);
+    POLYNOMIAL(p, r, 0x1.6c16c18427d7dp-10);
+    POLYNOMIAL(p, r, 0x1.1111111127b82p-7);
+    POLYNOMIAL(p, r, 0x1.5555555550888p-5);
+    POLYNOMIAL(p, r, 0x1.55555555554fap-3);
+    POLYNOMIAL(p, r, 0x1.000000000000ap-1);
     POLYNOMIAL(p, r, 1.0);
     POLYNOMIAL(p, r, 1.0);
-    const whole whole_n = bits_of(shifted) - all_lanes_whole(0x4338000000000000LL);
-    const whole half = whole_n >> 1;
-    const real scale1 = of_bits((half + 1023) << 52), scale2 = of_bits((whole_n - half + 1023) << 52);
-    return p * scale1 * scale2;
+    return {p, bits_of(shifted)};
+}
+
+// exp(x) where it may leave the range of normal numbers: times 2^n in two steps. 0 below -746, infinite above 710.
+GPUSTRESS_STEP real far_exponential(real x) {
+    const Reduced e = reduced_exponential(smaller(larger(x, all_lanes(-750.0)), all_lanes(750.0)));
+    const whole n = e.n - all_lanes_whole(0x4338000000000000LL), half = n >> 1;
+    const real scale1 = of_bits((half + 1023) << 52), scale2 = of_bits((n - half + 1023) << 52);
+    return select(x == x, e.power * scale1 * scale2, x);
+}
+
+GPUSTRESS_FUNCTION real exponential(real x) {
+    if (some_lane(!(larger(x, -x) <= 708.0))) return far_exponential(x);
+    const Reduced e = reduced_exponential(x);
+    return of_bits(bits_of(e.power) + (e.n << 52));  // n is added to the exponent
 }
 
 // ln(x) for x > 0, subnormal numbers included: x = 2^k m, sqrt(1/2) <= m < sqrt(2); the series of

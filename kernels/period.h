@@ -14,7 +14,6 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
     team.each(p.entities + 1, [&](int i) {
         s.stops_at[i] = never();
         s.going[i] = all_lanes(1.0);
-        s.changed[i] = 0;
         for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = all_lanes(1.0);
     });
     team.each(p.entities, [&](int i) {

@@ -43,10 +43,10 @@ GPUSTRESS_FUNCTION real received(const Program& p, const State& s, int i, bool i
 
 // Whether a payer of this entity has changed a ratio in the last update: else it receives what it did.
 GPUSTRESS_FUNCTION bool receives_otherwise(const Program& p, const State& s, int i) {
-    bool otherwise = false;
-    for (index32 e = p.receipts_start[i]; e < p.receipts_start[i + 1]; ++e)
-        otherwise |= s.changed[p.payer[p.receipts_column[e]]] != 0;
-    return otherwise;
+    const int words = bit_words(p.entities);
+    word otherwise = 0;
+    for (int w = 0; w < words; ++w) otherwise |= p.payer_bits[(integer)i * words + w] & s.changed[w];
+    return otherwise != 0;
 }
 
 // What an entity pays by, given its receipts. pay(rank, unmet, left, due) is called for each rank that some lane can't pay
@@ -87,18 +87,20 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
                 const real lower = select(moving & unmet, smaller(now, left / due), now);
                 s.next_ratio[3 * i + rank] = lower;
                 drop = larger(drop, now - lower);
-                s.falls[i] |= 1 << rank;
+                s.falls[i] |= (word)1 << rank;
             });
             s.is_short[i] = select(moving, select(is_short, all_lanes(1.0), all_lanes(0.0)), s.is_short[i]);
         });
+        team.each(bit_words(p.entities), [&](int w) { s.changed[w] = 0; });
         team.each(p.entities, [&](int i) {
-            int changed = 0;
+            if (s.falls[i] == 0) return;
+            bool changed = false;
             for (int rank = 0; rank < RANKS; ++rank)
                 if (s.falls[i] >> rank & 1) {
                     changed |= some_lane(s.next_ratio[3 * i + rank] < s.ratio[3 * i + rank]);
                     s.ratio[3 * i + rank] = s.next_ratio[3 * i + rank];
                 }
-            s.changed[i] = changed;
+            if (changed) team.set_bit(s.changed, i);
         });
         moving = moving & team.across(drop > RATIO_TOLERANCE);
         if (!some_lane(moving)) break;

@@ -17,15 +17,18 @@
     X(measured, p.measures_count) X(total, p.measures_count) X(npv, p.measures_count) X(trough, p.measures_count) \
     X(payback, p.measures_count) X(gross, p.measures_count) X(estate, 1)
 
-// Whole numbers that all lanes share.
-#define GPUSTRESS_STATE_FLAGS(X) X(falls, p.entities) X(changed, p.entities + 1)
+// Bits that all lanes share.
+#define GPUSTRESS_STATE_BITS(X) X(falls, p.entities) X(changed, bit_words(p.entities))
+
+// Words for a bit each.
+GPUSTRESS_FUNCTION int bit_words(int count) { return (count + 63) / 64; }
 
 struct State {
 #define X(name, count) real* name;
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
-#define X(name, count) index32* name;
-    GPUSTRESS_STATE_FLAGS(X)
+#define X(name, count) word* name;
+    GPUSTRESS_STATE_BITS(X)
 #undef X
 };
 
@@ -35,11 +38,11 @@ GPUSTRESS_FUNCTION integer state_size(const Program& p) {
 #define X(name, count) size += (integer)(count);
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
-    integer flags = 0;
-#define X(name, count) flags += (integer)(count);
-    GPUSTRESS_STATE_FLAGS(X)
+    integer words = 0;
+#define X(name, count) words += (integer)(count);
+    GPUSTRESS_STATE_BITS(X)
 #undef X
-    return size + (flags * (integer)sizeof(index32) + (integer)sizeof(real) - 1) / (integer)sizeof(real);
+    return size + (words + GPUSTRESS_LANES - 1) / GPUSTRESS_LANES;
 }
 
 GPUSTRESS_FUNCTION State state_in(real* memory, const Program& p) {
@@ -47,9 +50,9 @@ GPUSTRESS_FUNCTION State state_in(real* memory, const Program& p) {
 #define X(name, count) s.name = memory; memory += (count);
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
-    index32* flags = reinterpret_cast<index32*>(memory);
-#define X(name, count) s.name = flags; flags += (count);
-    GPUSTRESS_STATE_FLAGS(X)
+    word* words = reinterpret_cast<word*>(memory);
+#define X(name, count) s.name = words; words += (count);
+    GPUSTRESS_STATE_BITS(X)
 #undef X
     return s;
 }

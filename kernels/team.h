@@ -17,6 +17,8 @@ struct Team {
     // What one thread has written is seen by all behind this.
     GPUSTRESS_METHOD void wait() const { __syncwarp(threads); }
     GPUSTRESS_METHOD bool leads() const { return rank == 0; }
+    // Set bit i of words that the team shares.
+    GPUSTRESS_METHOD void set_bit(word* words, int i) const { atomicOr(words + i / 64, (word)1 << i % 64); }
     // Where the condition holds for any thread of the team.
     GPUSTRESS_METHOD mask across(mask m) const { return __any_sync(threads, m); }
 };
@@ -30,6 +32,7 @@ struct Team {
     }
     GPUSTRESS_METHOD void wait() const {}
     GPUSTRESS_METHOD bool leads() const { return true; }
+    GPUSTRESS_METHOD void set_bit(word* words, int i) const { words[i / 64] |= (word)1 << i % 64; }
     GPUSTRESS_METHOD mask across(mask m) const { return m; }
 };
 

@@ -200,6 +200,7 @@ def _arrays(program: Program) -> dict[str, NDArray[np.generic]]:
         "book": by_entity(program.payer[program.capex]),
     }
     arrays: dict[str, NDArray[np.generic]] = {
+        "payer_bits": _payer_bits(program),
         "paid_at": len(RANKS) * program.payer + program.rank,
         "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8),
     }
@@ -212,3 +213,14 @@ def _arrays(program: Program) -> dict[str, NDArray[np.generic]]:
     for name, row in rows.items():
         arrays |= {f"{name}_start": row.start, f"{name}_column": row.column}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _payer_bits(program: Program) -> NDArray[np.uint64]:
+    """By entity, a bit for each entity that pays it, in words of 64."""
+    receipts = program.receipts
+    bits = np.zeros((program.entity_count, 64 * -(-program.entity_count // 64)), dtype=np.uint8)
+    payers = program.payer[receipts.column]
+    receivers = np.repeat(np.arange(program.entity_count), np.diff(receipts.start))
+    inside = payers < program.entity_count
+    bits[receivers[inside], payers[inside]] = 1
+    return np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
