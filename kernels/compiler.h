@@ -40,7 +40,11 @@ GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); 
 typedef unsigned long long word;
 typedef long long integer;
 #if GPUSTRESS_LANES == 1
+#ifdef GPUSTRESS_REAL
+typedef GPUSTRESS_REAL real;  // in place of a double: one that counts its operations (bench/native/counted.h)
+#else
 typedef double real;
+#endif
 typedef bool mask;
 typedef integer whole;
 #else
@@ -54,8 +58,8 @@ GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }
 GPUSTRESS_FUNCTION double infinity() { return __builtin_huge_val(); }
 GPUSTRESS_FUNCTION word high_product(word a, word b) { return (word)(((unsigned __int128)a * b) >> 64); }
 #if GPUSTRESS_LANES == 1
-GPUSTRESS_FUNCTION whole bits_of(double x) { return __builtin_bit_cast(whole, x); }
-GPUSTRESS_FUNCTION double of_bits(whole x) { return __builtin_bit_cast(double, x); }
+GPUSTRESS_FUNCTION whole bits_of(real x) { return __builtin_bit_cast(whole, x); }
+GPUSTRESS_FUNCTION real of_bits(whole x) { return __builtin_bit_cast(real, x); }
 #else
 GPUSTRESS_FUNCTION whole bits_of(real x) { return (whole)x; }
 GPUSTRESS_FUNCTION real of_bits(whole x) { return (real)x; }
@@ -75,7 +79,7 @@ GPUSTRESS_FUNCTION real root(real x) {
 
 // One lane of a value, and a value that is the same in all lanes.
 #if GPUSTRESS_LANES == 1
-GPUSTRESS_FUNCTION double lane_of(real x, int) { return x; }
+GPUSTRESS_FUNCTION double lane_of(real x, int) { return (double)x; }
 GPUSTRESS_FUNCTION bool lane_of(mask m, int) { return m; }
 GPUSTRESS_FUNCTION void set_lane(real& x, int, double value) { x = value; }
 GPUSTRESS_FUNCTION real all_lanes(double x) { return x; }

@@ -8,6 +8,11 @@
 #include "record.h"
 #include "settlement.h"
 
+// Between the steps: what they cost is counted and timed by bench/; nothing elsewhere.
+#ifndef GPUSTRESS_STAGE
+#define GPUSTRESS_STAGE(step)
+#endif
+
 GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job& job, const State& s, int scenario, integer path) {
     const word first = (word)(job.first_path + path);
     team.each(p.factors, [&](int k) { s.y[k] = all_lanes(p.start[k]); });
@@ -34,22 +39,32 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
 GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, const Job& job, const State& s, double* scratch, int scenario, integer path, int lanes) {
     const int effects = p.effects[scenario];
     Counts counts = {0, 0};
+    GPUSTRESS_STAGE(opening);
     begin_path(team, p, job, s, scenario, path);
     for (int t = 0; t < p.periods; ++t) {
+        GPUSTRESS_STAGE(draws);
         draw_factors(team, p, s, scenario, t, job.seed, (word)(job.first_path + path));
+        GPUSTRESS_STAGE(factors);
         step_factors(team, p, job, s, scenario, t, path);
+        GPUSTRESS_STAGE(credit);
         if (effects != NO_EFFECTS) credit_events(team, p, s, scenario, t);
+        GPUSTRESS_STAGE(billing);
         bill(team, p, s, scenario, t, effects);
+        GPUSTRESS_STAGE(settlement);
         settle(team, p, s, scenario, t, effects, lanes, scratch, counts);
         team.each(p.entities, [&](int i) { note_failure(s, i, s.is_short[i] != 0.0, t, t + 1, LIQUIDITY); });
+        GPUSTRESS_STAGE(books);
         lend(team, p, s, t, effects);
         write_down_and_capitalise(team, p, s, t);
         if (effects == FULL) write_off(team, p, s, t);
+        GPUSTRESS_STAGE(measures);
         measure(team, p, s, t);
+        GPUSTRESS_STAGE(record);
         close_period(team, p, s, scenario, t);
         record_series(team, p, job, s, scenario, t, path, lanes);
         if (job.trace) record_trace(team, p, job, s, t, path, lanes);
     }
+    GPUSTRESS_STAGE(record);
     record_path(team, p, job, s, scenario, path, lanes);
     return counts;
 }
