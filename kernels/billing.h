@@ -14,7 +14,7 @@ GPUSTRESS_FUNCTION real gate(const Program& p, const State& s, int flow, int t) 
 GPUSTRESS_STEP void bill(const Team& team, const Program& p, const State& s, int scenario, int t, int effects) {
     team.each(p.flows, [&](int flow) {
         const double scale = p.curves[(integer)p.scale[(integer)scenario * p.flows + flow] * p.periods + t];
-        const double scheduled = scale * p.amount[(integer)flow * p.periods + t];
+        const double scheduled = scale * p.amount[(integer)t * p.flows + flow];
         if (scheduled == 0.0) {
             s.billed[flow] = all_lanes(0.0);
             return;

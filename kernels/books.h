@@ -21,7 +21,7 @@ GPUSTRESS_STEP void lend(const Team& team, const Program& p, const State& s, int
     team.each(p.loans, [&](int l) {
         s.balance[l] = s.balance[l] - s.paid[p.principal_flow[l]];
         const index32 flow = p.draw_flow[l];
-        if (flow < 0 || !(p.amount[(integer)flow * p.periods + t] > 0.0)) return;
+        if (flow < 0 || !(p.amount[(integer)t * p.flows + flow] > 0.0)) return;
         const real drawn = effects == FIRST_ROUND ? s.billed[flow] : s.paid[flow];
         s.share_drawn[l] = drawn / p.principal[l];
         s.balance[l] = s.balance[l] + drawn;
@@ -49,7 +49,7 @@ GPUSTRESS_STEP void write_down_and_capitalise(const Team& team, const Program& p
 GPUSTRESS_STEP void impair(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.capex_count, [&](int c) {
         const index32 flow = p.capex[c], tenant = p.tenant[flow];
-        if (tenant == p.entities) return;
+        if (s.failed[tenant] == 0) return;
         const mask hit = (s.failed_at[tenant] < (double)p.periods) & (s.impaired[c] == 0.0);
         if (!some_lane(hit)) return;
         const real kept = select(hit, all_lanes(p.relet_price[flow]), all_lanes(1.0));
@@ -64,19 +64,22 @@ GPUSTRESS_STEP void impair(const Team& team, const Program& p, const State& s, i
 
 // Whether an entity's assets, claims on the failed written off, lie below its liabilities.
 GPUSTRESS_FUNCTION mask is_insolvent(const Program& p, const State& s, int i) {
-    const real alive = all_lanes((double)p.periods), nothing = all_lanes(0.0);
+    const real nothing = all_lanes(0.0);
+    // What is left of a claim of 1.
+    const auto kept = [&](index32 issuer, double recovery) {
+        const mask failed = s.failed_at[issuer] < (double)p.periods;
+        return s.failed[issuer] ? select(failed, all_lanes(recovery), all_lanes(1.0)) : all_lanes(1.0);
+    };
     real assets = larger(s.cash[i], nothing) + p.other_assets[i];
     real liabilities = larger(-s.cash[i], nothing) + p.other_debt[i];
     assets = assets + row_sum(p.book_start, p.book_column, s.book, i);
     for (index32 e = p.held_start[i]; e < p.held_start[i + 1]; ++e) {
         const index32 x = p.held_column[e];
-        const mask failed = s.failed_at[p.issuer[x]] < alive;
-        assets = assets + select(failed, all_lanes(p.exposure_recovery[x] * p.exposure[x]), all_lanes(p.exposure[x]));
+        assets = fused(kept(p.issuer[x], p.exposure_recovery[x]), all_lanes(p.exposure[x]), assets);
     }
     for (index32 e = p.lent_start[i]; e < p.lent_start[i + 1]; ++e) {
         const index32 l = p.lent_column[e];
-        const mask failed = s.failed_at[p.borrower[l]] < alive;
-        assets = assets + select(failed, p.loan_recovery[l] * s.balance[l], s.balance[l]);
+        assets = fused(kept(p.borrower[l], p.loan_recovery[l]), s.balance[l], assets);
     }
     liabilities = liabilities + row_sum(p.borrowed_start, p.borrowed_column, s.balance, i);
     for (index32 e = p.issued_start[i]; e < p.issued_start[i + 1]; ++e)
@@ -91,15 +94,17 @@ GPUSTRESS_STEP void write_off(const Team& team, const Program& p, const State& s
         if (p.triggers == 0) return;
         mask found = no_lane();
         team.each(p.entities, [&](int i) {
-            s.insolvent[i] = all_lanes(0.0);
+            s.insolvent[i] = 0;
             if (!p.solvency_trigger[i]) return;
             const mask may_fail = s.failed_at[i] >= (double)p.periods;
             if (!some_lane(may_fail)) return;
             const mask fails = may_fail & is_insolvent(p, s, i);
-            s.insolvent[i] = select(fails, all_lanes(1.0), all_lanes(0.0));
+            s.insolvent[i] = lane_bits(fails);
             found = found | fails;
         });
         if (!some_lane(team.across(found))) return;
-        team.each(p.entities, [&](int i) { note_failure(s, i, s.insolvent[i] != 0.0, t, t + 1, SOLVENCY); });
+        team.each(p.entities, [&](int i) {
+            if (s.insolvent[i]) note_failure(s, i, mask_of(s.insolvent[i]), t, t + 1, SOLVENCY);
+        });
     }
 }

@@ -85,6 +85,7 @@ GPUSTRESS_FUNCTION void set_lane(real& x, int, double value) { x = value; }
 GPUSTRESS_FUNCTION real all_lanes(double x) { return x; }
 GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) { return x; }
 GPUSTRESS_FUNCTION unsigned lane_bits(mask m) { return m; }
+GPUSTRESS_FUNCTION mask mask_of(word bits) { return bits != 0; }
 GPUSTRESS_FUNCTION mask no_lane() { return false; }
 #else
 GPUSTRESS_FUNCTION double lane_of(real x, int lane) { return x[lane]; }
@@ -114,6 +115,11 @@ GPUSTRESS_FUNCTION unsigned lane_bits(mask m) {
     return bits;
 #endif
 }
+GPUSTRESS_FUNCTION mask mask_of(word bits) {
+    whole own;
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) own[lane] = 1LL << lane;
+    return (mask)((all_lanes_whole((integer)bits) & own) != 0);
+}
 GPUSTRESS_FUNCTION mask no_lane() { return mask{}; }
 #endif
 GPUSTRESS_FUNCTION mask every_lane() { return all_lanes(0.0) == all_lanes(0.0); }
@@ -126,5 +132,6 @@ GPUSTRESS_FUNCTION int lanes_in(mask m, int lanes) {
 }
 
 GPUSTRESS_FUNCTION real select(mask m, real a, real b) { return m ? a : b; }
+GPUSTRESS_FUNCTION real magnitude(real x) { return of_bits(bits_of(x) & all_lanes_whole(0x7fffffffffffffffLL)); }
 GPUSTRESS_FUNCTION real larger(real a, real b) { return a > b ? a : b; }
 GPUSTRESS_FUNCTION real smaller(real a, real b) { return a < b ? a : b; }

@@ -11,6 +11,9 @@ GPUSTRESS_FUNCTION void draw_limits(const Team& team, const Program& p, const St
 }
 
 GPUSTRESS_FUNCTION void note_failure(const State& s, int i, mask who, int t, double stops_at, int cause) {
+    const unsigned lanes = lane_bits(who);
+    if (lanes == 0) return;
+    s.failed[i] |= lanes;
     s.failed_at[i] = select(who, all_lanes((double)t), s.failed_at[i]);
     s.cause[i] = select(who, all_lanes((double)cause), s.cause[i]);
     s.stops_at[i] = select(who, all_lanes(stops_at), s.stops_at[i]);

@@ -42,7 +42,7 @@ GPUSTRESS_STEP real far_exponential(real x) {
 }
 
 GPUSTRESS_FUNCTION real exponential(real x) {
-    if (some_lane(!(larger(x, -x) <= 708.0))) return far_exponential(x);
+    if (some_lane(!(magnitude(x) <= 708.0))) return far_exponential(x);
     const Reduced e = reduced_exponential(x);
     return of_bits(bits_of(e.power) + (e.n << 52));  // n is added to the exponent
 }
@@ -107,11 +107,15 @@ GPUSTRESS_FUNCTION real inverse_normal(real u) {
     POLYNOMIAL(a, r, 3.3430575583588128105e4);
     POLYNOMIAL(a, r, 6.7265770927008700853e4);
     POLYNOMIAL(a, r, 4.5921953931549871457e4);
-    const Exact upper = exact_step(exact_step(exact_step(last_step(a, r, 1.3731693765509461125e4), r, 1.9715909503065514427e3), r, 1.3314166789178437745e2), r, 3.3871328727963666080e0);
+    POLYNOMIAL(a, r, 1.3731693765509461125e4);
+    POLYNOMIAL(a, r, 1.9715909503065514427e3);
+    const Exact upper = exact_step(last_step(a, r, 1.3314166789178437745e2), r, 3.3871328727963666080e0);
     POLYNOMIAL(b, r, 2.8729085735721942674e4);
     POLYNOMIAL(b, r, 3.9307895800092710610e4);
     POLYNOMIAL(b, r, 2.1213794301586595867e4);
-    const Exact lower = exact_step(exact_step(exact_step(last_step(b, r, 5.3941960214247511077e3), r, 6.8718700749205790830e2), r, 4.2313330701600911252e1), r, 1.0);
+    POLYNOMIAL(b, r, 5.3941960214247511077e3);
+    POLYNOMIAL(b, r, 6.8718700749205790830e2);
+    const Exact lower = exact_step(last_step(b, r, 4.2313330701600911252e1), r, 1.0);
     const real middle = quotient(q, upper, lower);
     if (!some_lane(!central)) return middle;
 

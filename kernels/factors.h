@@ -46,8 +46,10 @@ GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const State
             if (!(p.jump_probability[k] > 0.0)) return;
             const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 2), JUMPS_STREAM);
             for (int i = 0; i < 2; ++i) {
+                const mask jumps = drawn.u[2 * i] < p.jump_probability[k];
+                if (!some_lane(jumps)) continue;
                 const real size = fused(all_lanes(p.jump_volatility[k]), inverse_normal(drawn.u[2 * i + 1]), all_lanes(p.jump_mean[k]));
-                s.jump[2 * k + i] = select(drawn.u[2 * i] < p.jump_probability[k], size, all_lanes(0.0));
+                s.jump[2 * k + i] = select(jumps, size, all_lanes(0.0));
             }
         });
 }
@@ -81,7 +83,7 @@ GPUSTRESS_STEP void step_factors(const Team& team, const Program& p, const Job& 
         const double scale = p.curves[(integer)p.value_scale[row + k] * p.periods + t];
         x = fused(x, all_lanes(scale), all_lanes(p.curves[(integer)p.value_add[row + k] * p.periods + t]));
         s.observed[k] = x;
-        s.log_ratio[k] = logarithm(x / p.initial[k]);  // used where a sensitivity names the factor, which is positive then
+        if (p.has_sensitivity[k]) s.log_ratio[k] = logarithm(x / p.initial[k]);  // x is positive then
     });
 }
 

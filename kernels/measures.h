@@ -18,7 +18,7 @@ GPUSTRESS_STEP void measure(const Team& team, const Program& p, const State& s, 
             const index32 place = p.measures_column[e];
             const real term = p.measure_weight[place] * line_value(p, s, p.measure_line[place]);
             value = value + term;
-            gross = gross + larger(term, -term);
+            gross = gross + magnitude(term);
         }
         s.measured[m] = value;
         s.gross[m] = gross;

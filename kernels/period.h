@@ -19,6 +19,7 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
     team.each(p.entities + 1, [&](int i) {
         s.stops_at[i] = never();
         s.going[i] = all_lanes(1.0);
+        s.failed[i] = 0;
         for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = all_lanes(1.0);
     });
     team.each(p.entities, [&](int i) {
@@ -26,6 +27,7 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
         s.failed_at[i] = all_lanes((double)p.periods);
         s.cash[i] = all_lanes(p.cash[(integer)scenario * p.entities + i]);
         s.lowest[i] = all_lanes(infinity());
+        s.fallen[i] = 0;
     });
     team.each(p.measures_count, [&](int m) {
         s.total[m] = s.npv[m] = s.gross[m] = s.payback[m] = all_lanes(0.0);
@@ -51,8 +53,10 @@ GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, cons
         GPUSTRESS_STAGE(billing);
         bill(team, p, s, scenario, t, effects);
         GPUSTRESS_STAGE(settlement);
-        settle(team, p, s, scenario, t, effects, lanes, scratch, counts);
-        team.each(p.entities, [&](int i) { note_failure(s, i, s.is_short[i] != 0.0, t, t + 1, LIQUIDITY); });
+        settle(team, p, s, scenario, t, effects, lanes, job.trace != nullptr, scratch, counts);
+        team.each(p.entities, [&](int i) {
+            if (s.is_short[i]) note_failure(s, i, mask_of(s.is_short[i]), t, t + 1, LIQUIDITY);
+        });
         GPUSTRESS_STAGE(books);
         lend(team, p, s, t, effects);
         write_down_and_capitalise(team, p, s, t);

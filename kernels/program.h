@@ -7,7 +7,7 @@ typedef signed char code8;
 
 // type, name: the binding fills each from the attribute of this name (a sparse row's are NAME_start and NAME_column).
 #define GPUSTRESS_PROGRAM_ARRAYS(X) \
-    X(double, discount) X(double, curves) X(word, factor_ids) X(code8, link) X(double, initial) X(double, start) \
+    X(double, discount) X(double, curves) X(word, factor_ids) X(code8, link) X(double, initial) X(code8, has_sensitivity) X(double, start) \
     X(double, floor) X(double, cap) X(double, constant_term) X(double, persistence) X(double, deviation) \
     X(double, jump_probability) X(double, jump_mean) X(double, jump_volatility) \
     X(index32, shift) X(index32, value_scale) X(index32, value_add) X(double, cholesky) X(index32, cholesky_of) \

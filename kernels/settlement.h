@@ -10,35 +10,36 @@ constexpr double RATIO_TOLERANCE = 1e-12;  // the updates rest once none lowers 
 constexpr int PLAIN_UPDATES = 256;         // what still moves after so many is finished exactly
 constexpr double COVERED = 1.0 + 1e-12;    // who has this much of all dues and the reserve pays in full, rounding and all
 
-// What an entity owes and has besides its receipts. Who has stopped neither pays nor receives.
-GPUSTRESS_STEP void open_settlement(const Team& team, const Program& p, const State& s, int scenario) {
-    const double* credit_line = p.credit_line + (integer)scenario * p.entities;
-    team.each(p.entities, [&](int i) {
-        const real nothing = all_lanes(0.0), cash = s.cash[i], going = s.going[i];
-        s.opening[i] = cash;
-        s.deposit[i] = p.deposit_rate[i] * larger(cash, nothing) * going;
-        s.line_interest[i] = p.line_rate[i] * larger(-cash, nothing) * going;
-        s.own[i] = larger(nothing, cash + s.deposit[i] + credit_line[i]);
-        for (int rank = 0; rank < RANKS; ++rank) {
-            s.due[3 * i + rank] = row_sum(p.dues_start, p.dues_column, s.billed, 3 * i + rank) * going;
-            s.ratio[3 * i + rank] = all_lanes(1.0);
-        }
-        s.due[3 * i + DEBT] = s.due[3 * i + DEBT] + s.line_interest[i];
-        const real senior = s.due[3 * i] + s.due[3 * i + DEBT], all = senior + s.due[3 * i + DISCRETIONARY];
-        s.short_below[i] = (1.0 - SHORT_TOLERANCE) * senior;
-        s.covered_from[i] = select(all > nothing, COVERED * (all + p.reserve[i]), nothing);
-        s.is_short[i] = nothing;
-    });
-}
-
-// Sum of billed * ratio over the flows that an entity receives.
-GPUSTRESS_FUNCTION real received(const Program& p, const State& s, int i, bool in_full) {
+// Sum of billed * ratio over the flows that an entity receives. Who has stopped neither pays nor receives.
+GPUSTRESS_FUNCTION real received(const Program& p, const State& s, int i) {
     real sum = all_lanes(0.0);
     for (index32 e = p.receipts_start[i]; e < p.receipts_start[i + 1]; ++e) {
         const index32 flow = p.receipts_column[e];
-        sum = in_full ? sum + s.billed[flow] : fused(s.billed[flow], s.ratio[p.paid_at[flow]], sum);
+        sum = fused(s.billed[flow], s.ratio[p.paid_at[flow]], sum);
     }
     return sum * s.going[i];
+}
+
+// What an entity owes and has, its receipts as if everybody paid in full.
+GPUSTRESS_STEP void open_settlement(const Team& team, const Program& p, const State& s, int scenario, bool traced) {
+    const double* credit_line = p.credit_line + (integer)scenario * p.entities;
+    team.each(p.entities, [&](int i) {
+        const real nothing = all_lanes(0.0), cash = s.cash[i], going = s.going[i];
+        const real line_interest = p.line_rate[i] * larger(-cash, nothing) * going;
+        s.deposit[i] = p.deposit_rate[i] * larger(cash, nothing) * going;
+        s.own[i] = larger(nothing, cash + s.deposit[i] + credit_line[i]);
+        for (int rank = 0; rank < RANKS; ++rank) {
+            const real due = row_sum(p.dues_start, p.dues_column, s.billed, 3 * i + rank) * going;
+            s.due[3 * i + rank] = rank == DEBT ? due + line_interest : due;
+            if (s.fallen[i] >> rank & 1) s.ratio[3 * i + rank] = all_lanes(1.0);
+        }
+        s.receipts[i] = row_sum(p.receipts_start, p.receipts_column, s.billed, i) * going;
+        s.fallen[i] = s.is_short[i] = 0;
+        if (traced) {
+            s.opening[i] = cash;
+            s.line_interest[i] = line_interest;
+        }
+    });
 }
 
 // Whether a payer of this entity has changed a ratio in the last update: else it receives what it did.
@@ -49,13 +50,19 @@ GPUSTRESS_FUNCTION bool receives_otherwise(const Program& p, const State& s, int
     return otherwise != 0;
 }
 
-// What an entity pays by, given its receipts. pay(rank, unmet, left, due) is called for each rank that some lane can't pay
-// in full, with what it has left for it; the others are paid in full. Gives where it is short.
+// Whether, in every lane, all dues and the reserve are covered with a margin for rounding: every rank is paid in full then.
+GPUSTRESS_FUNCTION bool is_covered(const Program& p, const State& s, int i) {
+    const real due = s.due[3 * i] + s.due[3 * i + DEBT] + s.due[3 * i + DISCRETIONARY];
+    return !some_lane((s.own[i] + s.receipts[i] < COVERED * (due + p.reserve[i])) & (due > 0.0));
+}
+
+// What an entity pays by. pay(rank, unmet, left, due) is called for each rank that some lane can't pay in full, with what it
+// has left for it; the others are paid in full. Gives the lanes that are short.
 template <class Pay>
-GPUSTRESS_FUNCTION mask pay_by_rank(const Program& p, const State& s, int i, real receipts, Pay pay) {
+GPUSTRESS_FUNCTION word pay_by_rank(const Program& p, const State& s, int i, Pay pay) {
     const real* due = s.due + 3 * i;
-    const real own = s.own[i], liquid = own + receipts, nothing = all_lanes(0.0);
-    const mask is_short = liquid < s.short_below[i];
+    const real own = s.own[i], receipts = s.receipts[i], liquid = own + receipts, nothing = all_lanes(0.0);
+    const mask is_short = liquid < (1.0 - SHORT_TOLERANCE) * (due[OPERATING] + due[DEBT]);
     real left = select(is_short, fused(all_lanes(p.alpha), own, p.beta * receipts), liquid);
     for (int rank = 0; rank < RANKS; ++rank) {
         if (rank == DISCRETIONARY) left = larger(nothing, left - p.reserve[i]);
@@ -63,7 +70,7 @@ GPUSTRESS_FUNCTION mask pay_by_rank(const Program& p, const State& s, int i, rea
         if (some_lane(unmet)) pay(rank, unmet, left, due[rank]);
         left = larger(nothing, left - due[rank]);
     }
-    return is_short;
+    return lane_bits(is_short);
 }
 
 struct Counts {
@@ -79,17 +86,19 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
         real drop = all_lanes(0.0);
         team.each(p.entities, [&](int i) {
             s.falls[i] = 0;
-            if (update > 0 && !receives_otherwise(p, s, i)) return;
-            const real receipts = s.receipts[i] = received(p, s, i, update == 0);
-            if (!some_lane(s.own[i] + receipts < s.covered_from[i])) return;
-            const mask is_short = pay_by_rank(p, s, i, receipts, [&](int rank, mask unmet, real left, real due) {
+            if (update > 0) {
+                if (!receives_otherwise(p, s, i)) return;
+                s.receipts[i] = received(p, s, i);
+            }
+            if (is_covered(p, s, i)) return;
+            const word is_short = pay_by_rank(p, s, i, [&](int rank, mask unmet, real left, real due) {
                 const real now = s.ratio[3 * i + rank];
                 const real lower = select(moving & unmet, smaller(now, left / due), now);
                 s.next_ratio[3 * i + rank] = lower;
                 drop = larger(drop, now - lower);
-                s.falls[i] |= (word)1 << rank;
+                s.falls[i] |= 1 << rank;
             });
-            s.is_short[i] = select(moving, select(is_short, all_lanes(1.0), all_lanes(0.0)), s.is_short[i]);
+            s.is_short[i] = (is_short & lane_bits(moving)) | (s.is_short[i] & ~(word)lane_bits(moving));
         });
         team.each(bit_words(p.entities), [&](int w) { s.changed[w] = 0; });
         team.each(p.entities, [&](int i) {
@@ -100,6 +109,7 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
                     changed |= some_lane(s.next_ratio[3 * i + rank] < s.ratio[3 * i + rank]);
                     s.ratio[3 * i + rank] = s.next_ratio[3 * i + rank];
                 }
+            s.fallen[i] |= s.falls[i];
             if (changed) team.set_bit(s.changed, i);
         });
         moving = moving & team.across(drop > RATIO_TOLERANCE);
@@ -115,44 +125,44 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
     team.wait();
     // Receipts are those at the ratios of the last update.
     team.each(p.entities, [&](int i) {
-        if (finished || receives_otherwise(p, s, i)) s.receipts[i] = received(p, s, i, false);
+        if (finished || receives_otherwise(p, s, i)) s.receipts[i] = received(p, s, i);
     });
 }
 
 // Everybody alone, as if all others paid in full. Without gates, it is here that who has stopped pays nothing.
-GPUSTRESS_FUNCTION void judge_alone(const Team& team, const Program& p, const State& s) {
+GPUSTRESS_STEP void judge_alone(const Team& team, const Program& p, const State& s) {
     team.each(p.entities, [&](int i) {
-        for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = s.going[i];
-        const mask is_short = pay_by_rank(p, s, i, s.receipts[i], [&](int rank, mask unmet, real left, real due) {
+        if (s.failed[i]) {
+            for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = s.going[i];
+            s.fallen[i] = (1 << RANKS) - 1;
+        }
+        s.is_short[i] = pay_by_rank(p, s, i, [&](int rank, mask unmet, real left, real due) {
             s.ratio[3 * i + rank] = select(unmet, left / due, s.ratio[3 * i + rank]);
+            s.fallen[i] |= 1 << rank;
         });
-        s.is_short[i] = select(is_short, all_lanes(1.0), all_lanes(0.0));
     });
 }
 
-GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const State& s, int scenario, int effects) {
+GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const State& s, int scenario, int effects, bool traced) {
     const double* credit_line = p.credit_line + (integer)scenario * p.entities;
     team.each(p.entities, [&](int i) {
         const real operating = s.due[3 * i] * s.ratio[3 * i], debt = s.due[3 * i + 1] * s.ratio[3 * i + 1];
-        s.payments[i] = operating + debt + s.due[3 * i + 2] * s.ratio[3 * i + 2];
-        real cash = s.opening[i] + s.deposit[i] + s.receipts[i] - s.payments[i];
+        const real payments = operating + debt + s.due[3 * i + 2] * s.ratio[3 * i + 2];
+        real cash = s.cash[i] + s.deposit[i] + s.receipts[i] - payments;
         // Takes off rounding; what is not a number stays so, and is an error later.
         if (effects != NO_EFFECTS) cash = select(cash < -credit_line[i], all_lanes(-credit_line[i]), cash);
         s.cash[i] = cash + 0.0;  // one zero, not two
+        if (traced) s.payments[i] = payments;
     });
     team.each(p.flows, [&](int flow) { s.paid[flow] = s.billed[flow] * s.ratio[p.paid_at[flow]]; });
 }
 
-GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& s, int scenario, int t, int effects, int lanes, double* scratch, Counts& counts) {
-    open_settlement(team, p, s, scenario);
-    if (effects == FULL)
-        fixed_point(team, p, s, t, lanes, scratch, counts);
-    else {
-        team.each(p.entities, [&](int i) { s.receipts[i] = received(p, s, i, true); });
-        if (effects == FIRST_ROUND) {
-            judge_alone(team, p, s);
-            counts.updates += lanes;
-        }
+GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& s, int scenario, int t, int effects, int lanes, bool traced, double* scratch, Counts& counts) {
+    open_settlement(team, p, s, scenario, traced);
+    if (effects == FULL) fixed_point(team, p, s, t, lanes, scratch, counts);
+    if (effects == FIRST_ROUND) {
+        judge_alone(team, p, s);
+        counts.updates += lanes;
     }
-    close_settlement(team, p, s, scenario, effects);
+    close_settlement(team, p, s, scenario, effects, traced);
 }

@@ -7,18 +7,20 @@
     X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) X(opening, p.entities) \
     X(stops_at, p.entities + 1) X(going, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
     X(deposit, p.entities) X(line_interest, p.entities) X(own, p.entities) X(receipts, p.entities) \
-    X(payments, p.entities) X(is_short, p.entities) X(due, 3 * p.entities) X(short_below, p.entities) \
-    X(covered_from, p.entities) X(billed, p.flows) X(paid, p.flows) \
+    X(payments, p.entities) X(due, 3 * p.entities) X(billed, p.flows) X(paid, p.flows) \
     X(ratio, 3 * (p.entities + 1)) X(next_ratio, 3 * p.entities) \
     X(balance, p.loans) X(share_drawn, p.loans) \
     X(book, p.capex_count) X(opening_left, p.capex_count) X(impaired, p.capex_count) \
     X(depreciation, p.capex_count) X(impairment, p.capex_count) \
-    X(capitalised, (p.periods + 1) * p.capex_count) X(insolvent, p.entities) \
+    X(capitalised, (p.periods + 1) * p.capex_count) \
     X(measured, p.measures_count) X(total, p.measures_count) X(npv, p.measures_count) X(trough, p.measures_count) \
     X(payback, p.measures_count) X(gross, p.measures_count) X(estate, 1)
 
-// Bits that all lanes share.
-#define GPUSTRESS_STATE_BITS(X) X(falls, p.entities) X(changed, bit_words(p.entities))
+// Words of bits: of lanes that are short, insolvent or have failed; of ranks whose ratio falls in this update, or has fallen
+// in this period; of entities that have changed a ratio, in any lane.
+#define GPUSTRESS_STATE_BITS(X) \
+    X(is_short, p.entities) X(insolvent, p.entities) X(failed, p.entities + 1) X(falls, p.entities) X(fallen, p.entities) \
+    X(changed, bit_words(p.entities))
 
 // Words for a bit each.
 GPUSTRESS_FUNCTION int bit_words(int count) { return (count + 63) / 64; }

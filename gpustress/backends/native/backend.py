@@ -200,6 +200,7 @@ def _arrays(program: Program) -> dict[str, NDArray[np.generic]]:
         "book": by_entity(program.payer[program.capex]),
     }
     arrays: dict[str, NDArray[np.generic]] = {
+        "has_sensitivity": np.isin(np.arange(program.factor_count), program.sensitivity_factor).view(np.int8),
         "payer_bits": _payer_bits(program),
         "paid_at": len(RANKS) * program.payer + program.rank,
         "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8),
@@ -212,6 +213,7 @@ def _arrays(program: Program) -> dict[str, NDArray[np.generic]]:
             arrays[field.name] = value.view(np.int8) if value.dtype == bool else value
     for name, row in rows.items():
         arrays |= {f"{name}_start": row.start, f"{name}_column": row.column}
+    arrays["amount"] = program.amount.T  # a period's amounts lie side by side
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
