@@ -199,8 +199,6 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
         GPUSTRESS_TRACE_ARRAYS(X)
 #undef X
         trace.estate = writable<double>(given, "estate");
-        trace.failed_at = writable<double>(given, "failed_at");
-        trace.cause = writable<double>(given, "cause");
         job.trace = &trace;
     }
     const nb::gil_scoped_release released;

@@ -50,15 +50,14 @@ enum SeriesKind { CASH_SERIES, FLOW_SERIES, MEASURE_SERIES, FACTOR_SERIES, ESTAT
     X(opening_cash, entities) X(deposit_interest, entities) X(line_interest, entities) X(receipts, entities) \
     X(payments, entities) X(closing_cash, entities) X(ratio_operating, entities) X(ratio_debt, entities) \
     X(ratio_discretionary, entities) X(balance, loans) X(share_drawn, loans) X(book, capex_count) \
-    X(depreciation, capex_count) X(impairment, capex_count) X(measure, measures_count)
+    X(depreciation, capex_count) X(impairment, capex_count) X(measure, measures_count) X(failed_at, entities) \
+    X(cause, entities)
 
 struct Trace {
 #define X(name, count) double* name;
     GPUSTRESS_TRACE_ARRAYS(X)
 #undef X
-    double* estate;      // (P, T)
-    double* failed_at;   // (P, T, N)
-    double* cause;       // (P, T, N)
+    double* estate;  // (P, T)
 };
 
 // A block: paths first_path to first_path + paths - 1 of every scenario, and where its outcome goes. Shapes as in

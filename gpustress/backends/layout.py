@@ -1,0 +1,136 @@
+"""A program, a block and what is traced, as the arrays and numbers that the compiled kernels want by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import numpy as np
+
+from ..program import Rows
+from ..schema import EFFECTS, RANKS
+from .base import Block, Outcome, Series, SeriesKind, Trace
+from .kernel_source import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..program import Program
+
+    Arrays = dict[str, NDArray[np.generic]]
+
+_SERIES_KINDS: Final = get_args(SeriesKind)
+
+
+def outcome_bytes(program: Program, series: int) -> int:
+    """Bytes of one path's outcome, under all scenarios."""
+    of_path = 19 * program.entity_count + 26 * program.measure_count + 8 * series * program.periods
+    return len(program.scenarios) * of_path
+
+
+def sizes(program: Program) -> dict[str, Any]:
+    """The numbers of a program."""
+    return {
+        "scenarios": len(program.scenarios),
+        "periods": program.periods,
+        "entities": program.entity_count,
+        "factors": program.factor_count,
+        "flows": program.flow_count,
+        "loans": len(program.borrower),
+        "capex_count": len(program.capex),
+        "measures_count": program.measure_count,
+        "depths": len(program.driven.start) - 1,
+        "triggers": int(np.count_nonzero(program.solvency_trigger)),
+        "period_years": program.period_years,
+        "alpha": program.default_costs[0],
+        "beta": program.default_costs[1],
+    }
+
+
+def arrays(program: Program) -> Arrays:
+    """The arrays of a program, sparse rows as NAME_start and NAME_column."""
+    outside = program.entity_count
+
+    def by_entity(entity: NDArray[np.int32]) -> Rows:
+        return Rows.group(np.where(entity == outside, -1, entity).astype(np.int32), outside)
+
+    rows = {
+        "lent": by_entity(program.lender),
+        "borrowed": by_entity(program.borrower),
+        "held": by_entity(program.holder),
+        "issued": by_entity(np.where(program.exposure_is_loan, program.issuer, outside)),
+        "book": by_entity(program.payer[program.capex]),
+    }
+    named: Arrays = {
+        "has_sensitivity": np.isin(np.arange(program.factor_count), program.sensitivity_factor).view(np.int8),
+        "payer_bits": _payer_bits(program),
+        "paid_at": len(RANKS) * program.payer + program.rank,
+        "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8)
+    }
+    for field in fields(program):
+        value = getattr(program, field.name)
+        if isinstance(value, Rows):
+            rows[field.name] = value
+        elif isinstance(value, np.ndarray):
+            named[field.name] = value.view(np.int8) if value.dtype == bool else value
+    for name, row in rows.items():
+        named |= {f"{name}_start": row.start, f"{name}_column": row.column}
+    named["amount"] = program.amount.T  # a period's amounts lie side by side
+    return {name: np.ascontiguousarray(array) for name, array in named.items()}
+
+
+def _payer_bits(program: Program) -> NDArray[np.uint64]:
+    """By entity, a bit for each entity that pays it, in words of 64."""
+    receipts, entities = program.receipts, program.entity_count
+    bits = np.zeros((entities, 64 * -(-entities // 64)), dtype=np.uint8)
+    payers = program.payer[receipts.column]
+    receivers = np.repeat(np.arange(entities), np.diff(receipts.start))
+    inside = payers < entities
+    bits[receivers[inside], payers[inside]] = 1
+    return np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def request(program: Program, block: Block, series: tuple[Series, ...]) -> dict[str, Any]:
+    """What a block asks for."""
+    given = np.full(program.factor_count, -1, dtype=np.int32)
+    given[list(block.factor_paths)] = np.arange(len(block.factor_paths))
+    factor_paths = [np.ascontiguousarray(values, dtype=np.float64) for values in block.factor_paths.values()]
+    return {
+        "seed": block.seed,
+        "first_path": block.first_path,
+        "paths": block.paths,
+        "series_count": len(series),
+        "series_kind": np.array([_SERIES_KINDS.index(one.kind) for one in series], dtype=np.int32),
+        "series_item": np.array([one.item for one in series], dtype=np.int32),
+        "given": given,
+        "factor_paths": np.stack(factor_paths)
+        if factor_paths
+        else np.zeros((0, block.paths, program.periods)),
+    }
+
+
+def by_name(outcome: Outcome) -> Arrays:
+    """The arrays of an outcome."""
+    return {field.name: getattr(outcome, field.name) for field in fields(outcome)}
+
+
+def empty_trace(program: Program, paths: int) -> Arrays:
+    """What a trace is written to: arrays (P, T, items), and the estate (P, T)."""
+    counts, shape = sizes(program), (paths, program.periods)
+    traced = listed("program.h", "GPUSTRESS_TRACE_ARRAYS")
+    empty: Arrays = {name: np.empty((*shape, counts[count])) for name, count in traced}
+    return empty | {"estate": np.empty(shape)}
+
+
+def trace_of(written: Arrays) -> Trace:
+    """The trace that a kernel has written, in the seam's form."""
+    ratio = np.stack([written[f"ratio_{rank}"] for rank in RANKS], axis=2)
+    kept = {name: array for name, array in written.items() if not name.startswith("ratio_")}
+    return Trace(
+        kept
+        | {
+            "ratio": ratio,
+            "failed_at": written["failed_at"].astype(np.int32),
+            "cause": written["cause"].astype(np.int8),
+        }
+    )
