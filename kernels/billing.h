@@ -2,29 +2,47 @@
 #pragma once
 #include "factors.h"
 
-// What is left of a flow: 1 while payer and receiver go on.
-GPUSTRESS_FUNCTION real gate(const Program& p, const State& s, int flow, int t) {
-    const index32 payer = p.payer[flow];
-    if (p.rank[flow] == DISCRETIONARY) return s.going[payer] * s.going[p.receiver[flow]] * s.going[p.tenant[flow]];
-    if (p.relet_price[flow] == 0.0) return s.going[payer];
-    const mask relet = s.stops_at[payer] + (double)p.relet_lag[flow] <= (double)t;
-    return select(s.going[payer] != 0.0, all_lanes(1.0), select(relet, all_lanes(p.relet_price[flow]), all_lanes(0.0)));
+// For each flow of one of the lists of billing, in any order.
+template <class Body>
+GPUSTRESS_FUNCTION void each_of(const Team& team, const Program& p, BillingList list, Body body) {
+    const index32 first = p.billing_start[list];
+    team.each(p.billing_start[list + 1] - first, [&](int e) { body(p.billing_column[first + e]); });
+}
+
+GPUSTRESS_FUNCTION void bill_scheduled(const Team& team, const Program& p, const State& s, int scenario, int t) {
+    const double* amount = p.amount + (integer)t * p.flows;
+    const index32* scale = p.scale + (integer)scenario * p.flows;
+    team.each(p.flows, [&](int flow) {
+        s.billed[flow] = all_lanes(p.curves[(integer)scale[flow] * p.periods + t] * amount[flow]);
+    });
+    each_of(team, p, SENSITIVE, [&](int flow) {
+        if (amount[flow] == 0.0) return;
+        const index32 first = p.flow_sensitivities_start[flow], last = p.flow_sensitivities_start[flow + 1];
+        s.billed[flow] = s.billed[flow] * power_product(s, p.flow_sensitivities_factor, p.flow_sensitivities_elasticity, first, last);
+    });
+    each_of(team, p, INDEXED, [&](int flow) {
+        s.billed[flow] = s.billed[flow] * larger(all_lanes(0.0), p.spread[flow] + s.observed[p.index[flow]]);
+    });
+    each_of(team, p, DRAWN, [&](int flow) { s.billed[flow] = s.billed[flow] * s.share_drawn[p.drawn_loan[flow]]; });
+}
+
+// The gate: 1 while payer and receiver go on.
+GPUSTRESS_FUNCTION void gate(const Team& team, const Program& p, const State& s, int t) {
+    each_of(team, p, ENDED_BY_ANYBODY, [&](int flow) {
+        s.billed[flow] = s.billed[flow] * (s.going[p.payer[flow]] * s.going[p.receiver[flow]] * s.going[p.tenant[flow]]);
+    });
+    each_of(team, p, ENDED_BY_PAYER, [&](int flow) { s.billed[flow] = s.billed[flow] * s.going[p.payer[flow]]; });
+    each_of(team, p, RELET, [&](int flow) {
+        const index32 payer = p.payer[flow];
+        const mask relet = s.stops_at[payer] + (double)p.relet_lag[flow] <= (double)t;
+        const real after = select(relet, all_lanes(p.relet_price[flow]), all_lanes(0.0));
+        s.billed[flow] = s.billed[flow] * select(s.going[payer] > 0.0, all_lanes(1.0), after);
+    });
 }
 
 GPUSTRESS_STEP void bill(const Team& team, const Program& p, const State& s, int scenario, int t, int effects) {
-    team.each(p.flows, [&](int flow) {
-        const double scale = p.curves[(integer)p.scale[(integer)scenario * p.flows + flow] * p.periods + t];
-        const double scheduled = scale * p.amount[(integer)t * p.flows + flow];
-        if (scheduled == 0.0) {
-            s.billed[flow] = all_lanes(0.0);
-            return;
-        }
-        real billed = scheduled * power_product(p, s, p.flow_sensitivities_start, p.flow_sensitivities_column, flow);
-        if (p.index[flow] >= 0) billed = billed * larger(all_lanes(0.0), p.spread[flow] + s.observed[p.index[flow]]);
-        if (p.drawn_loan[flow] >= 0) billed = billed * s.share_drawn[p.drawn_loan[flow]];
-        if (effects == FULL) billed = billed * gate(p, s, flow, t);
-        s.billed[flow] = billed;
-    });
+    bill_scheduled(team, p, s, scenario, t);
+    if (effects == FULL) gate(team, p, s, t);
     for (int depth = 0; depth < p.depths; ++depth) {
         const index32 first = p.driven_start[depth];
         team.each(p.driven_start[depth + 1] - first, [&](int e) {

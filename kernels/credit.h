@@ -29,8 +29,11 @@ GPUSTRESS_STEP void credit_events(const Team& team, const Program& p, const Stat
             alive = no_lane();
         }
         if (p.hazard[row + i] > 0.0) {
-            const real power = power_product(p, s, p.hazard_sensitivities_start, p.hazard_sensitivities_column, i);
-            s.gathered[i] = s.gathered[i] + p.hazard[row + i] * power * p.period_years;
+            real gathered = all_lanes(p.hazard[row + i] * p.period_years);
+            const index32 first = p.hazard_sensitivities_start[i], last = p.hazard_sensitivities_start[i + 1];
+            if (first < last)
+                gathered = gathered * power_product(s, p.hazard_sensitivities_factor, p.hazard_sensitivities_elasticity, first, last);
+            s.gathered[i] = s.gathered[i] + gathered;
             note_failure(s, i, alive & (s.gathered[i] >= s.limit[i]), t, t, CREDIT);
         }
         s.going[i] = select(s.stops_at[i] > (double)t, all_lanes(1.0), all_lanes(0.0));

@@ -87,11 +87,9 @@ GPUSTRESS_STEP void step_factors(const Team& team, const Program& p, const Job& 
     });
 }
 
-// prod_k (X_k / initial_k)^elasticity_k over a row of sensitivities.
-GPUSTRESS_FUNCTION real power_product(const Program& p, const State& s, const index32* start, const index32* column, int row) {
-    if (start[row] == start[row + 1]) return all_lanes(1.0);
-    real exponent = all_lanes(0.0);
-    for (index32 e = start[row]; e < start[row + 1]; ++e)
-        exponent = fused(all_lanes(p.sensitivity_elasticity[column[e]]), s.log_ratio[p.sensitivity_factor[column[e]]], exponent);
+// prod_k (X_k / initial_k)^elasticity_k over a row of sensitivities that is not empty.
+GPUSTRESS_FUNCTION real power_product(const State& s, const index32* factor, const double* elasticity, int first, int last) {
+    real exponent = elasticity[first] * s.log_ratio[factor[first]];
+    for (int e = first + 1; e < last; ++e) exponent = fused(all_lanes(elasticity[e]), s.log_ratio[factor[e]], exponent);
     return exponential(exponent);
 }

@@ -5,18 +5,11 @@
 
 constexpr double PAYBACK_TOLERANCE = 1e-9;  // of the sum so far of |weight * paid|
 
-GPUSTRESS_FUNCTION real line_value(const Program& p, const State& s, int line) {
-    if (line < p.flows) return s.paid[line];
-    line -= p.flows;
-    return line < p.capex_count ? s.depreciation[line] : s.impairment[line - p.capex_count];
-}
-
 GPUSTRESS_STEP void measure(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.measures_count, [&](int m) {
         real value = all_lanes(0.0), gross = s.gross[m];
-        for (index32 e = p.measures_start[m]; e < p.measures_start[m + 1]; ++e) {
-            const index32 place = p.measures_column[e];
-            const real term = p.measure_weight[place] * line_value(p, s, p.measure_line[place]);
+        for (index32 e = p.measures_start[m], last = p.measures_start[m + 1]; e < last; ++e) {
+            const real term = p.measures_weight[e] * s.lines[p.measures_line[e]];
             value = value + term;
             gross = gross + magnitude(term);
         }

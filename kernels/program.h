@@ -16,14 +16,15 @@ typedef signed char code8;
     X(code8, solvency_trigger) X(index32, payer) X(index32, receiver) X(index32, tenant) X(code8, rank) \
     X(double, amount) X(index32, scale) X(index32, index) X(double, spread) X(index32, driver) \
     X(index32, driven_start) X(index32, driven_column) X(index32, relet_lag) X(double, relet_price) \
-    X(index32, drawn_loan) X(index32, flow_sensitivities_start) X(index32, flow_sensitivities_column) \
-    X(index32, hazard_sensitivities_start) X(index32, hazard_sensitivities_column) \
-    X(index32, sensitivity_factor) X(double, sensitivity_elasticity) X(index32, capex) X(integer, capex_life) \
+    X(index32, drawn_loan) X(index32, billing_start) X(index32, billing_column) \
+    X(index32, flow_sensitivities_start) X(index32, flow_sensitivities_factor) X(double, flow_sensitivities_elasticity) \
+    X(index32, hazard_sensitivities_start) X(index32, hazard_sensitivities_factor) X(double, hazard_sensitivities_elasticity) \
+    X(index32, capex) X(integer, capex_life) \
     X(integer, capex_opening_life) X(double, capex_opening_book) X(index32, borrower) X(index32, lender) \
     X(index32, principal_flow) X(index32, draw_flow) X(double, principal) \
     X(double, opening_balance) X(double, loan_recovery) X(index32, holder) X(index32, issuer) X(double, exposure) \
-    X(double, exposure_recovery) X(code8, exposure_is_loan) X(index32, measures_start) X(index32, measures_column) \
-    X(index32, measure_line) X(double, measure_weight) X(index32, receipts_start) X(index32, receipts_column) X(word, payer_bits) \
+    X(double, exposure_recovery) X(code8, exposure_is_loan) X(index32, measures_start) X(index32, measures_line) \
+    X(double, measures_weight) X(index32, receipts_start) X(index32, receipts_column) X(index32, receipts_paid_at) X(word, payer_bits) \
     X(index32, dues_start) X(index32, dues_column) X(index32, paid_at) X(code8, effects) \
     X(index32, lent_start) X(index32, lent_column) X(index32, borrowed_start) X(index32, borrowed_column) \
     X(index32, held_start) X(index32, held_column) X(index32, issued_start) X(index32, issued_column) \
@@ -41,6 +42,9 @@ struct Program {
 enum Effects { NO_EFFECTS, FIRST_ROUND, FULL };
 enum Link { IDENTITY, EXPONENTIAL_LINK, LOGISTIC };
 enum Rank { OPERATING, DEBT, DISCRETIONARY, RANKS };
+// Lists of flows that billing goes through, rows of `billing`: those with sensitivities, with an index, of a drawn loan; then,
+// by what is left of them when a party stops: of rank discretionary, re-let once the payer has stopped, ended with the payer.
+enum BillingList { SENSITIVE, INDEXED, DRAWN, ENDED_BY_ANYBODY, RELET, ENDED_BY_PAYER };
 enum Cause { NO_CAUSE, CREDIT, LIQUIDITY, SOLVENCY, IMPOSED };
 enum SeriesKind { CASH_SERIES, FLOW_SERIES, MEASURE_SERIES, FACTOR_SERIES, ESTATE_SERIES };
 

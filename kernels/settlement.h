@@ -13,10 +13,8 @@ constexpr double COVERED = 1.0 + 1e-12;    // who has this much of all dues and 
 // Sum of billed * ratio over the flows that an entity receives. Who has stopped neither pays nor receives.
 GPUSTRESS_FUNCTION real received(const Program& p, const State& s, int i) {
     real sum = all_lanes(0.0);
-    for (index32 e = p.receipts_start[i]; e < p.receipts_start[i + 1]; ++e) {
-        const index32 flow = p.receipts_column[e];
-        sum = fused(s.billed[flow], s.ratio[p.paid_at[flow]], sum);
-    }
+    for (index32 e = p.receipts_start[i], last = p.receipts_start[i + 1]; e < last; ++e)
+        sum = fused(s.billed[p.receipts_column[e]], s.ratio[p.receipts_paid_at[e]], sum);
     return sum * s.going[i];
 }
 

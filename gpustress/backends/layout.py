@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[np.generic]]
 
 _SERIES_KINDS: Final = get_args(SeriesKind)
+# What the entries of some sparse rows are.
+_ENTRIES: Final = {
+    "flow_sensitivities": ("sensitivity_factor", "sensitivity_elasticity"),
+    "hazard_sensitivities": ("sensitivity_factor", "sensitivity_elasticity"),
+    "measures": ("measure_line", "measure_weight"),
+}
 
 
 def outcome_bytes(program: Program, series: int) -> int:
@@ -60,12 +66,15 @@ def arrays(program: Program) -> Arrays:
         "held": by_entity(program.holder),
         "issued": by_entity(np.where(program.exposure_is_loan, program.issuer, outside)),
         "book": by_entity(program.payer[program.capex]),
+        "billing": _billing_lists(program),
     }
+    paid_at = len(RANKS) * program.payer + program.rank
     named: Arrays = {
         "has_sensitivity": np.isin(np.arange(program.factor_count), program.sensitivity_factor).view(np.int8),
         "payer_bits": _payer_bits(program),
-        "paid_at": len(RANKS) * program.payer + program.rank,
-        "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8)
+        "paid_at": paid_at,
+        "receipts_paid_at": paid_at[program.receipts.column],
+        "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8),
     }
     for field in fields(program):
         value = getattr(program, field.name)
@@ -75,8 +84,32 @@ def arrays(program: Program) -> Arrays:
             named[field.name] = value.view(np.int8) if value.dtype == bool else value
     for name, row in rows.items():
         named |= {f"{name}_start": row.start, f"{name}_column": row.column}
+    for name, entries in _ENTRIES.items():  # in the order of the rows, so that no kernel looks up a column
+        for entry in entries:
+            values = getattr(program, entry)
+            named[f"{name}_{entry.split('_')[1]}"] = values[rows[name].column]
     named["amount"] = program.amount.T  # a period's amounts lie side by side
     return {name: np.ascontiguousarray(array) for name, array in named.items()}
+
+
+def _billing_lists(program: Program) -> Rows:
+    """Flows by what billing does to them, as BillingList in kernels/program.h has it."""
+    outside, discretionary = program.entity_count, program.rank == RANKS.index("discretionary")
+    by_payer = ~discretionary & (program.payer != outside)
+    parties = (program.payer, program.receiver, program.tenant)
+    lists = [
+        np.flatnonzero(among)
+        for among in (
+            np.diff(program.flow_sensitivities.start) > 0,
+            program.index >= 0,
+            program.drawn_loan >= 0,
+            discretionary & np.any([party != outside for party in parties], axis=0),
+            by_payer & (program.relet_price > 0.0),
+            by_payer & (program.relet_price == 0.0),
+        )
+    ]
+    start = np.cumsum([0, *map(len, lists)])
+    return Rows(start.astype(np.int32), np.concatenate(lists).astype(np.int32))
 
 
 def _payer_bits(program: Program) -> NDArray[np.uint64]:
