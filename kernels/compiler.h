@@ -16,11 +16,15 @@ typedef double real;
 typedef bool mask;
 typedef integer whole;
 
-// Marked, so that a test can tell it from one that the compiler made by contraction.
+// On the device marked, so that a test can tell it from one that the compiler made by contraction.
 GPUSTRESS_FUNCTION double fused(double a, double b, double c) {
+#ifdef __CUDA_ARCH__
     double result;
     asm("fma.rn.f64 %0, %1, %2, %3; // explicit" : "=d"(result) : "d"(a), "d"(b), "d"(c));
     return result;
+#else
+    return __fma_rn(a, b, c);
+#endif
 }
 GPUSTRESS_FUNCTION double root(double x) { return __dsqrt_rn(x); }
 GPUSTRESS_FUNCTION double infinity() { return __longlong_as_double(0x7ff0000000000000LL); }
