@@ -1,8 +1,13 @@
 // The entry on the GPU: teams of blockDim.x threads, one path each, blockDim.y teams in a block.
 #include "period.h"
 
-// Doubles that a team's state takes, and its scratch for the exact finish. The state lies in shared memory where
-// `shared_state` says so, else behind the scratch.
+// Doubles that a team needs: of state, and of scratch for the exact finish.
+extern "C" __global__ void __launch_bounds__(1, 1) gpustress_memory(Program p, integer* doubles) {
+    doubles[0] = state_size(p);
+    doubles[1] = finish_size(p);
+}
+
+// The state lies in shared memory where `shared_state` says so, else behind the scratch.
 extern "C" __global__ void __launch_bounds__(192, 2)
 gpustress_simulate(Program p, Job job, double* memory, integer state_doubles, integer scratch_doubles, int shared_state) {
     extern __shared__ double shared[];
