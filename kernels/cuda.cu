@@ -25,6 +25,5 @@ gpustress_simulate(Program p, Job job, double* memory, integer state_doubles, in
             atomicAdd((word*)job.exact_finishes + scenario, (word)counts.exact);
             atomicAdd((word*)job.updates + scenario, (word)counts.updates);
         }
-        team.wait();
     }
 }
