@@ -16,7 +16,7 @@ KERNELS = STANDIN.parent.parent / "kernels"
 ORDERS = ("forward", "reverse", "random")
 STRICT = ("-std=c++20", "-march=native", "-ffp-contract=off", "-fno-math-errno")
 # A mutated copy beside it must not take this one's symbols.
-APART = ("-fPIC", "-shared", "-fvisibility=hidden", "-fno-gnu-unique")
+APART = ("-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
 _ENTRY = re.compile(r"__global__ void __launch_bounds__\((\d+)[^)]*\)\s*(\w+)\(")
 
 
@@ -28,20 +28,24 @@ class Standin:
     source : Path
     options : sequence of str
         More of the compiler's, such as ``-fsanitize=address,undefined``.
+    races : bool
+        Whether accesses are watched for races; excludes AddressSanitizer.
     """
 
-    def __init__(self, source: Path = KERNELS / "cuda.cu", options: Sequence[str] = ("-O1",)):
+    def __init__(
+        self, source: Path = KERNELS / "cuda.cu", options: Sequence[str] = ("-O1",), races: bool = True
+    ):
         self.entries = {name: int(threads) for threads, name in _ENTRY.findall(source.read_text())}
         table = "".join(f" X({name}, {threads})" for name, threads in self.entries.items())
+        watched = ("-fsanitize=thread",) if races else ()
         with tempfile.TemporaryDirectory() as folder:
-            built = Path(folder) / "standin.so"
-            command = [
-                compiler() or "c++", *STRICT, *APART, *options, f"-I{source.parent}", f'-DSTANDIN_SOURCE="{source}"',
-                f"-DSTANDIN_ENTRIES(X)={table}", str(STANDIN / "standin.cpp"), "-o", str(built),
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise RuntimeError(done.stderr)
+            entries, launch, built = (Path(folder) / name for name in ("entries.o", "launch.o", "standin.so"))
+            launch.write_bytes(_launch_object(tuple(options)))
+            _compile(
+                *options, *watched, "-c", str(STANDIN / "entries.cpp"), "-o", str(entries), f"-I{source.parent}",
+                f'-DSTANDIN_SOURCE="{source}"', f"-DSTANDIN_ENTRIES(X)={table}",
+            )  # fmt: skip
+            _compile(*options, "-shared", str(entries), str(launch), "-o", str(built))
             self._library = ctypes.CDLL(str(built))
 
     def parameters(self, kernel: str) -> list[int]:
@@ -74,8 +78,9 @@ class Standin:
         Raises
         ------
         RuntimeError
-            The launch is not one that CUDA takes, or the kernel did wrong: a deadlock, a mask without its caller, a write
-            behind the shared memory.
+            The launch is not one that CUDA takes, or the kernel did wrong: a deadlock, a mask without its caller, a
+            write behind the shared
+            memory, a race.
         """
         sizes = self.parameters(kernel)
         if [len(argument) for argument in arguments] != sizes:
@@ -97,6 +102,23 @@ class Standin:
 def compiler() -> str | None:
     """The C++ compiler, if there is one."""
     return shutil.which("c++")
+
+
+@functools.cache
+def _launch_object(options: tuple[str, ...]) -> bytes:
+    """What does not depend on the source."""
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "launch.o"
+        _compile(*options, "-c", str(STANDIN / "launch.cpp"), "-o", str(built))
+        return built.read_bytes()
+
+
+def _compile(*arguments: str) -> None:
+    done = subprocess.run(
+        [compiler() or "c++", *STRICT, *APART, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
 
 
 @functools.cache
