@@ -41,6 +41,25 @@ def slow_ring() -> Case:
     return compile_program(system, system.scenarios, strategies.EFFECTS), Block(1, 0, 3)
 
 
+def write_offs() -> Case:
+    """One fails, and each failure strands an asset of the next, who then fails too: rounds of write-offs."""
+    names = [f"n{i}" for i in range(9)]
+    entities = [build.entity(name, cash=5.0, other_debt=60.0, solvency_trigger=True) for name in names]
+    assets = [
+        build.flow(
+            f"asset {i}", names[i], None, 1.0, kind="capex", life=4.0, opening_book=100.0, tenant=names[i - 1]
+        )
+        for i in range(8, 0, -1)
+    ]
+    made = build.small(
+        periods=3,
+        entities=[entities[0] | {"other_assets": 70.0}, *entities[1:]],
+        flows=assets,
+        scenarios=build.scenario("base", ("entity.n0.fail_at", "set", 1)),
+    )
+    return compile_program(made, made.scenarios, strategies.EFFECTS), Block(1, 0, 3)
+
+
 def every_series(program: Program) -> tuple[Series, ...]:
     """All that can be recorded, the last first: so that the thread that records is seldom the one that computed."""
     counts = (program.entity_count, program.flow_count, program.measure_count, program.factor_count, 1)

@@ -46,7 +46,7 @@ class Standin:
                 f'-DSTANDIN_SOURCE="{source}"', f"-DSTANDIN_ENTRIES(X)={table}",
             )  # fmt: skip
             _compile(*options, "-shared", str(entries), str(launch), "-o", str(built))
-            self._library = ctypes.CDLL(str(built))
+            self.library = ctypes.CDLL(str(built))
 
     def parameters(self, kernel: str) -> list[int]:
         """How many bytes each parameter of a kernel takes."""
@@ -95,7 +95,7 @@ class Standin:
 
     def _call(self, function: str, *arguments: object) -> None:
         error = ctypes.create_string_buffer(1000)
-        if getattr(self._library, function)(*arguments, error, ctypes.c_size_t(len(error))) != 0:
+        if getattr(self.library, function)(*arguments, error, ctypes.c_size_t(len(error))) != 0:
             raise RuntimeError(error.value.decode())
 
 
