@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,42 @@ KERNELS = Path(__file__).resolve().parent.parent / "kernels"
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What an entry takes of a multiprocessor.
+
+    Attributes
+    ----------
+    registers : int
+        Of a thread.
+    stack, spilled : int
+        Bytes of local memory of a thread: its stack; what registers could not hold, stored and loaded.
+    """
+
+    registers: int
+    stack: int
+    spilled: int
+
+
+@dataclass(frozen=True)
 class Compiled:
-    """What the compiler gives: PTX, and what it says of registers and spills."""
+    """What the compiler gives: PTX, and its log."""
 
     ptx: str
     log: str
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """What each entry takes, by its name, as the log says."""
+        found = re.findall(
+            r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, "
+            r"(\d+) bytes spill loads.*?Used (\d+) registers",
+            self.log,
+            re.DOTALL,
+        )
+        return {
+            name: Usage(int(registers), int(stack), int(stores) + int(loads))
+            for name, stack, stores, loads, registers in found
+        }
 
 
 def library() -> Path | None:
@@ -33,8 +65,17 @@ def library() -> Path | None:
     return None
 
 
-def compile_cuda(architecture: str, options: Sequence[str] = ("--fmad=false",)) -> Compiled:
-    """Compile kernels/cuda.cu.
+def compile_cuda(
+    architecture: str, options: Sequence[str] = ("--fmad=false",), source: str | None = None
+) -> Compiled:
+    """Compile kernels/cuda.cu, or another source.
+
+    Parameters
+    ----------
+    architecture : str
+        Such as ``sm_90``; ``compute_90`` gives PTX alone, which is quicker.
+    options : sequence of str
+    source : str, optional
 
     Raises
     ------
@@ -46,8 +87,8 @@ def compile_cuda(architecture: str, options: Sequence[str] = ("--fmad=false",)) 
         raise RuntimeError("no NVRTC")
     nvrtc = ctypes.CDLL(str(path))
     program = ctypes.c_void_p()
-    source = (KERNELS / "cuda.cu").read_bytes()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"cuda.cu", 0, None, None) == 0
+    text = (source or (KERNELS / "cuda.cu").read_text()).encode()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"cuda.cu", 0, None, None) == 0
     arguments = [
         f"--gpu-architecture={architecture}",
         "--std=c++17",

@@ -181,9 +181,10 @@ class Launch {
 
     void resume(Thread& thread) {
         if (in_shared_ != thread.block) {
-            if (in_shared_) std::memcpy(in_shared_->shared.data(), shared, shared_bytes_);
+            auto* bytes = reinterpret_cast<unsigned char*>(shared);
+            if (in_shared_) std::copy_n(bytes, shared_bytes_, in_shared_->shared.begin());
             in_shared_ = thread.block;
-            std::memcpy(shared, in_shared_->shared.data(), shared_bytes_);
+            std::copy_n(in_shared_->shared.begin(), shared_bytes_, bytes);
         }
         current_ = &thread;
         threadIdx = index_of(thread), blockIdx = thread.block->index;
