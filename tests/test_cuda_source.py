@@ -1,4 +1,4 @@
-"""The CUDA source without a GPU: it compiles for every architecture, spills nothing, contracts and rounds as it says."""
+"""The CUDA source without a GPU: it compiles for every architecture, spills nothing, and rounds as it is written."""
 
 from __future__ import annotations
 
