@@ -93,12 +93,20 @@ def test_what_nobody_has_written_is_not_a_number(watched: Standin) -> None:
         assert np.isnan(out).all()
 
 
-def test_blocks_that_write_the_same_memory_race(watched: Standin) -> None:
+@pytest.mark.parametrize(("grid", "block"), [((2, 1, 1), (1, 1, 1)), ((1, 1, 1), (2, 1, 1))])
+def test_what_blocks_or_threads_add_up_without_atomics_races(
+    watched: Standin, grid: tuple[int, int, int], block: tuple[int, int, int]
+) -> None:
     total = np.zeros(1, dtype=np.uint64)
-    watched.launch("count", (3, 2, 1), (8, 2, 1), 0, [pointer(total), bytes(ctypes.c_int(1))])
-    assert total[0] == 6 * 16
-    with pytest.raises(RuntimeError, match="without a barrier"):
-        watched.launch("count", (2, 1, 1), (1, 1, 1), 0, [pointer(total), bytes(ctypes.c_int(0))])
+
+    def count(plain: int) -> None:
+        watched.launch("count", grid, block, 0, [pointer(total), bytes(ctypes.c_int(plain))])
+
+    count(plain=0)
+    assert total[0] == 2
+    for plain in range(1, block[0] + 1):
+        with pytest.raises(RuntimeError, match="without a barrier"):
+            count(plain)
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -84,9 +84,9 @@ class Launch {
     }
 
     // Of the fibre that runs, if one does: it reads or writes memory.
-    static void access(const void* memory, bool writes) {
+    static void access(const void* memory, Access kind) {
         if (!running_ || !running_->in_kernel_) return;
-        running_->check(reinterpret_cast<std::uintptr_t>(memory), writes);
+        running_->check(reinterpret_cast<std::uintptr_t>(memory), kind);
     }
 
     // Of the fibre that runs: wait for all lanes of `mask`, with the same mask at the same function. Whether any brings true.
@@ -225,22 +225,22 @@ class Launch {
     }
 
     // The stack of a fibre is its own; every block has the addresses of shared memory for itself.
-    void check(std::uintptr_t address, bool writes) {
+    void check(std::uintptr_t address, Access kind) {
         in_kernel_ = false;
+        const auto stack = reinterpret_cast<std::uintptr_t>(current_->stack.get());
+        const bool in_shared = address - reinterpret_cast<std::uintptr_t>(shared) < sizeof shared;
         const Place& here = current_->place;
-        const auto stack = reinterpret_cast<std::uintptr_t>(current_->stack.get()), in_shared = reinterpret_cast<std::uintptr_t>(shared);
-        if (address - stack >= STACK) {
-            const std::uint64_t salt = address - in_shared < sizeof shared ? (here.block + 1) << 48 : 0;
-            Place other;
-            const bool races = writes ? races_.write(address ^ salt, here, other) : races_.read(address ^ salt, here, other);
-            if (races) fail(writes ? "a write" : "a read", (" without a barrier behind an access of thread " + std::to_string(other.number) + " of block " + std::to_string(other.block)).c_str());
-        }
+        if (address - stack >= STACK)
+            if (const Place* other = races_.access(address ^ (in_shared ? (here.block + 1) << 48 : 0), kind, here)) {
+                const std::string earlier = "thread " + std::to_string(other->number) + " of block " + std::to_string(other->block);
+                fail(kind == READ ? "a read" : "a write", " without a barrier behind an access of " + earlier);
+            }
         in_kernel_ = true;
     }
 
     // Of the fibre that runs, which goes on no more.
-    void fail(const char* function, const char* fault) {
-        error_ = name(*current_) + ": " + function + fault;
+    void fail(const std::string& what, const std::string& fault) {
+        error_ = name(*current_) + ": " + what + fault;
         swapcontext(&current_->context, &scheduler_);
     }
 };

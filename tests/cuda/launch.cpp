@@ -63,17 +63,25 @@ bool standin::wait(const char* function, unsigned mask, bool is_barrier, bool br
     return Launch::wait(function, mask, is_barrier, brings);
 }
 
-unsigned long long atomicAdd(unsigned long long* sum, unsigned long long value) { return std::exchange(*sum, *sum + value); }
+unsigned long long atomicAdd(unsigned long long* sum, unsigned long long value) {
+    Launch::access(sum, standin::ATOMIC);
+    return std::exchange(*sum, *sum + value);
+}
+
+unsigned long long atomicOr(unsigned long long* bits, unsigned long long value) {
+    Launch::access(bits, standin::ATOMIC);
+    return std::exchange(*bits, *bits | value);
+}
 
 // What -fsanitize=thread calls at each access.
 #define ACCESSES(bytes) \
-    extern "C" void __tsan_read##bytes(void* memory) { Launch::access(memory, false); } \
-    extern "C" void __tsan_write##bytes(void* memory) { Launch::access(memory, true); } \
-    extern "C" void __tsan_unaligned_read##bytes(void* memory) { Launch::access(memory, false); } \
-    extern "C" void __tsan_unaligned_write##bytes(void* memory) { Launch::access(memory, true); }
+    extern "C" void __tsan_read##bytes(void* memory) { Launch::access(memory, standin::READ); } \
+    extern "C" void __tsan_write##bytes(void* memory) { Launch::access(memory, standin::WRITE); } \
+    extern "C" void __tsan_unaligned_read##bytes(void* memory) { Launch::access(memory, standin::READ); } \
+    extern "C" void __tsan_unaligned_write##bytes(void* memory) { Launch::access(memory, standin::WRITE); }
 ACCESSES(1) ACCESSES(2) ACCESSES(4) ACCESSES(8) ACCESSES(16)
-extern "C" void __tsan_read_range(void* memory, std::size_t) { Launch::access(memory, false); }
-extern "C" void __tsan_write_range(void* memory, std::size_t) { Launch::access(memory, true); }
+extern "C" void __tsan_read_range(void* memory, std::size_t) { Launch::access(memory, standin::READ); }
+extern "C" void __tsan_write_range(void* memory, std::size_t) { Launch::access(memory, standin::WRITE); }
 extern "C" void __tsan_vptr_update(void**, void*) {}
 extern "C" void __tsan_init() {}
 extern "C" void __tsan_func_entry(void*) {}

@@ -24,33 +24,32 @@ struct Place {
     }
 };
 
+enum Access { READ, WRITE, ATOMIC };
+
 class Races {
    public:
-    // Whether the access races with an earlier one; `behind` receives where that was.
-    bool read(std::uint64_t address, const Place& here, Place& other) {
+    // Where the earlier access was with which this one races, if there is such a one.
+    const Place* access(std::uint64_t address, Access kind, const Place& here) {
         Cell& cell = cells_[address];
-        if (cell.written && !here.is_behind(cell.write)) return other = cell.write, true;
-        if (cell.was_read && !here.is_behind(cell.read)) {
-            (here.same_team(cell.read) ? cell.read_by_several : cell.read_by_teams) = true;
-            return false;
+        const bool both_atomic = kind == ATOMIC && cell.atomic;
+        if (cell.written && !both_atomic && !here.is_behind(cell.write)) return &cell.write;
+        if (kind == READ) {
+            if (cell.was_read && !here.is_behind(cell.read))
+                (here.same_team(cell.read) ? cell.read_by_several : cell.read_by_teams) = true;
+            else
+                cell.read = here, cell.was_read = true, cell.read_by_several = false;
+            return nullptr;
         }
-        cell.read = here, cell.was_read = true, cell.read_by_several = false;
-        return false;
-    }
-
-    bool write(std::uint64_t address, const Place& here, Place& other) {
-        Cell& cell = cells_[address];
-        if (cell.written && !here.is_behind(cell.write)) return other = cell.write, true;
         const bool read_now = cell.read_by_several && cell.read.interval == here.interval;
-        if (cell.was_read && (read_now || cell.read_by_teams || !here.is_behind(cell.read))) return other = cell.read, true;
-        cell.write = here, cell.written = true;
-        return false;
+        if (cell.was_read && (read_now || cell.read_by_teams || !here.is_behind(cell.read))) return &cell.read;
+        cell.write = here, cell.written = true, cell.atomic = kind == ATOMIC;
+        return nullptr;
     }
 
    private:
     struct Cell {
         Place write, read;
-        bool written = false, was_read = false;
+        bool written = false, was_read = false, atomic = false;
         bool read_by_several = false;  // of a team, since their last barrier
         bool read_by_teams = false;
     };

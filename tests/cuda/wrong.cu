@@ -38,12 +38,12 @@ extern "C" __global__ void __launch_bounds__(64) read_unset(double* out) {
     out[threadIdx.x] = shared[threadIdx.x];
 }
 
-// Right with atomicAdd alone.
-extern "C" __global__ void __launch_bounds__(64) count(unsigned long long* sum, int atomic) {
-    if (atomic)
-        atomicAdd(sum, 1);
-    else
+// Right where all threads add as one step, not the first `plain` of a block.
+extern "C" __global__ void __launch_bounds__(64) count(unsigned long long* sum, int plain) {
+    if (threadIdx.x < plain)
         *sum += 1;
+    else
+        atomicAdd(sum, 1);
 }
 
 // Whether thread 9 of the block is in its team of 8.
