@@ -9,6 +9,8 @@
 #define GPUSTRESS_FUNCTION __device__ __forceinline__
 #define GPUSTRESS_METHOD __device__ __forceinline__
 #define GPUSTRESS_STEP GPUSTRESS_FUNCTION
+// In front of a loop that is rare: unrolled, it would take registers from all that it is inlined into.
+#define GPUSTRESS_ROLLED _Pragma("unroll 1")
 #define GPUSTRESS_LANES 1
 typedef unsigned long long word;
 typedef long long integer;
@@ -38,6 +40,7 @@ GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); 
 #define GPUSTRESS_METHOD inline __attribute__((always_inline))
 // A step of the model is a function of its own: all in one, the registers run out and a path takes a tenth longer.
 #define GPUSTRESS_STEP static __attribute__((noinline))
+#define GPUSTRESS_ROLLED
 #ifndef GPUSTRESS_LANES
 #define GPUSTRESS_LANES 8
 #endif

@@ -109,7 +109,7 @@ struct Finish {
             for (int i = 0; i < n; ++i) {
                 if (joined[i] != 0.0 || (int)marginal[i] >= RANKS) continue;
                 double side = constant[i];
-                for (int j = 0; j < n; ++j)
+                GPUSTRESS_ROLLED for (int j = 0; j < n; ++j)
                     if (joined[j] == 1.0) side = fused(transfer[(integer)i * n + j], x[j], side);
                 if (side > 0.0) {
                     joined[i] = 2.0;  // from the next solve on
@@ -128,13 +128,13 @@ struct Finish {
     GPUSTRESS_METHOD void eliminate() {
         for (int i = 0; i < n; ++i) {
             right[i] = constant[i];
-            for (int j = 0; j < n; ++j) matrix[(integer)i * n + j] = (i == j ? 1.0 : 0.0) - transfer[(integer)i * n + j];
+            GPUSTRESS_ROLLED for (int j = 0; j < n; ++j) matrix[(integer)i * n + j] = (i == j ? 1.0 : 0.0) - transfer[(integer)i * n + j];
         }
         for (int k = 0; k < n; ++k) {
             if (joined[k] == 0.0) continue;
             double* row = matrix + (integer)k * n;
             if (row[k] <= SINGULAR) {
-                for (int j = 0; j < n; ++j) row[j] = 0.0;
+                GPUSTRESS_ROLLED for (int j = 0; j < n; ++j) row[j] = 0.0;
                 row[k] = 1.0;
                 right[k] = due(k, (int)marginal[k]);
             }
@@ -143,7 +143,7 @@ struct Finish {
                 double* other = matrix + (integer)i * n;
                 const double factor = other[k] / row[k];
                 if (factor == 0.0) continue;
-                for (int j = k; j < n; ++j)
+                GPUSTRESS_ROLLED for (int j = k; j < n; ++j)
                     if (joined[j] != 0.0) other[j] = fused(-factor, row[j], other[j]);
                 right[i] = fused(-factor, right[k], right[i]);
             }
@@ -151,7 +151,7 @@ struct Finish {
         for (int k = n - 1; k >= 0; --k) {
             if (joined[k] == 0.0) continue;
             double side = right[k];
-            for (int j = k + 1; j < n; ++j)
+            GPUSTRESS_ROLLED for (int j = k + 1; j < n; ++j)
                 if (joined[j] != 0.0) side = fused(-matrix[(integer)k * n + j], x[j], side);
             x[k] = side / matrix[(integer)k * n + k];
         }
