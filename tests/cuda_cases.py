@@ -42,7 +42,7 @@ def slow_ring() -> Case:
 
 
 def write_offs() -> Case:
-    """One fails, and each failure strands an asset of the next, who then fails too: rounds of write-offs."""
+    """One fails; each failure strands an asset of the next, who has a claim too, and fails: rounds of write-offs."""
     names = [f"n{i}" for i in range(9)]
     entities = [build.entity(name, cash=5.0, other_debt=60.0, solvency_trigger=True) for name in names]
     assets = [
@@ -51,10 +51,12 @@ def write_offs() -> Case:
         )
         for i in range(8, 0, -1)
     ]
+    claims = [{"holder": names[i], "issuer": names[i - 1], "amount": 1.0} for i in range(1, 9)]
     made = build.small(
         periods=3,
         entities=[entities[0] | {"other_assets": 70.0}, *entities[1:]],
         flows=assets,
+        exposures=claims,
         scenarios=build.scenario("base", ("entity.n0.fail_at", "set", 1)),
     )
     return compile_program(made, made.scenarios, strategies.EFFECTS), Block(1, 0, 3)
