@@ -21,9 +21,9 @@
 namespace standin {
 
 constexpr unsigned WARP = 32;
-constexpr std::size_t RESIDENT = 4;    // blocks side by side; the next starts when one has ended
+constexpr std::size_t RESIDENT = 4;       // blocks side by side; the next starts when one has ended
 constexpr std::size_t STACK = 256 << 10;  // bytes of a fibre
-constexpr unsigned char UNSET = 0xff;  // every byte that nobody has written: as a double, not a number
+constexpr unsigned char UNSET = 0xff;     // every byte that nobody has written: as a double, not a number
 
 enum Order { FORWARD, REVERSE, RANDOM };
 
@@ -31,11 +31,11 @@ struct Block;
 
 struct Thread {
     Block* block;
-    unsigned number;     // in its block, as warps count
+    unsigned number;  // in its block, as warps count
     std::unique_ptr<char[]> stack;
     ucontext_t context;
     bool left;
-    Place place;
+    Place place;  // since its last barrier
     // Where it waits, null where it can go on; for which lanes of its warp; what it brings there and takes away.
     const char* waits_at;
     unsigned mask;
