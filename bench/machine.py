@@ -24,11 +24,6 @@ def machine_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def threads_here() -> int:
-    """Threads that native takes by default."""
-    return NativeBackend().threads
-
-
 def versions() -> dict[str, str]:
     """Of all that is compared."""
     found = {"python": platform.python_version()}

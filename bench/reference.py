@@ -14,6 +14,7 @@ from gpustress import System
 
 ENTITIES, FACTORS, FLOWS, PERIODS, PER_YEAR = 32, 8, 128, 40, 4
 LOANS = 16  # each gives two flows
+PATHS = 100_000
 SEED = 7
 Rows = list[dict[str, Any]]
 
