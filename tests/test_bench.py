@@ -1,0 +1,125 @@
+"""What the benchmarks count is what the kernels do. Nothing here times anything."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import build
+import gpustress as gs
+from bench.compiled import compiler
+from bench.probe import Probe
+from bench.reference import FLOWS, reference_system
+from bench.timing import in_turns
+from gpustress import System
+from gpustress.backends import get_backend
+from gpustress.backends.base import Outcome
+from gpustress.job import prepare
+from needs import require
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiler() -> None:
+    info = next(info for info in gs.backends() if info.name == "native")
+    require("compiler", compiler() and info.works, info.reason)
+
+
+def differing(ours: Outcome, theirs: Outcome) -> list[str]:
+    return [
+        field.name
+        for field in fields(Outcome)
+        if getattr(ours, field.name).tobytes() != getattr(theirs, field.name).tobytes()
+    ]
+
+
+@pytest.mark.parametrize("counting", [True, False], ids=["counting", "clocks"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("system", [reference_system, lambda: gs.read_system(ROOT / "examples" / "ai_buildout")],
+                         ids=["reference", "ai_buildout"])  # fmt: skip
+def test_a_probe_gives_the_bits_of_native(system, threads: int, counting: bool) -> None:
+    job = prepare(system(), None, ["first_round", "full"], None)
+    block = job.block(seed=5, first_path=2, paths=21)  # no multiple of any number of lanes
+    native = get_backend("native").simulate(job.program, block)
+    tally = Probe(counting=counting).run(job.program, block, threads)
+    assert differing(tally.outcome, native) == []
+    assert native.cause.any(), "a job in which nobody fails shows little"
+
+
+def by_hand() -> System:
+    """One firm, three years, no factor: few enough operations to count them by hand."""
+    return build.small(
+        periods=3,
+        entities=[build.entity("firm", cash=100.0, hazard=0.01)],
+        flows=[
+            build.flow("sales", None, "firm", 8.0),
+            build.flow("costs", "firm", None, 3.0),
+            build.flow("plant", "firm", None, 2.0, kind="capex", life=2.0),
+        ],
+        measures=[
+            {"measure": "net", "flow": "sales", "weight": 1.0},
+            {"measure": "net", "flow": "costs", "weight": -1.0},
+        ],
+    )
+
+
+def test_operations_are_those_counted_by_hand() -> None:
+    job = prepare(by_hand(), None, "full", None)
+    paths = 5
+    tally = Probe(counting=True).run(job.program, job.block(seed=1, first_path=0, paths=paths))
+    assert not tally.outcome.cause.any()  # nobody leaves the way that is counted here
+    per_path = {stage: count / paths for stage, count in tally.operations.items()}
+    periods = 3
+    # H + h * power * D, where the power of no factor is 1 and takes nothing
+    assert per_path["credit"] == 3 * periods
+    # two lines of weight * paid, added to the value and, as an amount, to the gross; the total, the discounted total (a
+    # fused multiply-add is two), and the tolerance of the payback times the gross
+    assert per_path["measures"] == (2 * 3 + 1 + 2 + 1) * periods
+    # a life's payments (a difference, over the life), the book less that, the residue's tolerance times a sum, the
+    # payment added to the book and to the sum; in the opening's two years, a share of it added
+    assert per_path["books"] == (2 + 1 + 2 + 2) * periods + 2 * 2
+    # no factor, no draw
+    assert per_path["draws"] == per_path["factors"] == 0
+
+
+def test_only_the_counting_build_counts() -> None:
+    job = prepare(by_hand(), None, "full", None)
+    tally = Probe(counting=False).run(job.program, job.block(seed=1, first_path=0, paths=5))
+    assert set(tally.operations.values()) == {0}
+    assert all(ticks > 0 for ticks in tally.ticks.values())
+
+
+def test_a_lane_that_rests_is_not_counted() -> None:
+    """Counts are a sum over paths: no path's depends on those that it shares a block with."""
+    job = prepare(reference_system(), None, "full", None)
+    probe = Probe(counting=True)
+    together = probe.run(job.program, job.block(seed=5, first_path=0, paths=9)).operations
+    alone = [
+        probe.run(job.program, job.block(seed=5, first_path=path, paths=1)).operations for path in range(9)
+    ]
+    assert together == {stage: sum(one[stage] for one in alone) for stage in together}
+    assert len({one["settlement"] for one in alone}) > 1
+
+
+def test_the_reference_job_is_the_size_it_says() -> None:
+    program = prepare(reference_system(), None, "full", None).program
+    assert (program.entity_count, program.factor_count, program.flow_count, program.periods) == (
+        32,
+        8,
+        FLOWS,
+        40,
+    )
+
+
+def test_contenders_take_turns() -> None:
+    called: list[str] = []
+
+    def contender(name: str):
+        return lambda: called.append(name) or float(len(called))
+
+    measured = in_turns({name: contender(name) for name in "abc"}, 3)
+    assert called == list("abcbcacab")
+    assert measured == {"a": [1.0, 6.0, 8.0], "b": [2.0, 4.0, 9.0], "c": [3.0, 5.0, 7.0]}
