@@ -21,13 +21,17 @@ Rows = list[dict[str, Any]]
 
 def reference_system(seed: int = 1) -> System:
     """The reference system; the same seed gives the same system."""
+    return system_of(reference_tables(seed))
+
+
+def reference_tables(seed: int = 1) -> dict[str, Rows]:
+    """The tables of the reference system."""
     choose = random.Random(seed)
     names = [f"firm_{i:02d}" for i in range(ENTITIES)]
-    factors = _factors()
     flows, sensitivities = _flows(choose, names)
-    tables: dict[str, Any] = {
+    return {
         "entities": _entities(choose, names),
-        "factors": factors,
+        "factors": _factors(),
         "correlations": [
             {"factor_a": f"factor_{i}", "factor_b": f"factor_{j}", "value": 0.3}
             for i in range(FACTORS) for j in range(i)
@@ -46,9 +50,13 @@ def reference_system(seed: int = 1) -> System:
         ] + [{"measure": "free_cash", "flow": f"kind:{kind}", "weight": weight}
              for kind, weight in (("revenue", 1.0), ("opex", -1.0), ("rent", -1.0), ("capex", -1.0))],
     }  # fmt: skip
+
+
+def system_of(tables: dict[str, Rows], periods: int = PERIODS) -> System:
+    """A system of such tables."""
     return System(
         name="reference",
-        periods=PERIODS,
+        periods=periods,
         periods_per_year=PER_YEAR,
         discount_rate=0.06,
         default_costs=(0.9, 0.95),

@@ -11,7 +11,8 @@ import build
 import gpustress as gs
 from bench.compiled import compiler
 from bench.probe import Probe
-from bench.reference import FLOWS, reference_system
+from bench.reference import ENTITIES, FLOWS, reference_system
+from bench.scaling import SIZES, job_of
 from bench.timing import in_turns
 from gpustress import System
 from gpustress.backends import get_backend
@@ -123,3 +124,20 @@ def test_contenders_take_turns() -> None:
     measured = in_turns({name: contender(name) for name in "abc"}, 3)
     assert called == list("abcbcacab")
     assert measured == {"a": [1.0, 6.0, 8.0], "b": [2.0, 4.0, 9.0], "c": [3.0, 5.0, 7.0]}
+
+
+@pytest.mark.parametrize("name", list(SIZES))
+def test_only_the_size_that_is_doubled_grows(name: str) -> None:
+    """The economy stays: flows in parts pay what the whole pays, and bystanders are in nobody's way."""
+    sizes = SIZES[name][:2]
+    assert sizes[1] == 2 * sizes[0]
+    seen = []
+    for size in sizes:
+        job, paths = job_of(name, size)
+        program = job.program
+        seen.append({"paths": paths, "scenarios": len(program.scenarios), "periods": program.periods,
+                     "entities": program.entity_count, "flows": program.flow_count})  # fmt: skip
+        assert seen[-1][name] == size
+        outcome = get_backend("native").simulate(program, job.block(seed=5, first_path=0, paths=8))
+        seen[-1]["failures"] = int((outcome.cause[0, :, :ENTITIES] > 0).sum()) if name != "periods" else 0
+    assert {key for key in seen[0] if seen[0][key] != seen[1][key]} == {name}
