@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .backends import AUTO, get_backend
 from .job import check_paths, parse_record, prepare
 from .memory import free_memory
-from .simulation import result_bytes, simulate
+from .simulation import block_paths, result_bytes, simulate
 
 if TYPE_CHECKING:
     from .system import System
@@ -74,7 +74,7 @@ def estimate(
     paths = check_paths(paths, job.factors)
     series = parse_record(system, record)
     chosen = get_backend(backend)
-    block = min(paths, chosen.block_paths(job.program, max(1, free_memory() // 4)))
+    block = min(paths, block_paths(job.program, chosen, len(series), max(1, free_memory() // 4)))
 
     def timed(count: int) -> float:
         start = time.perf_counter()

@@ -74,13 +74,13 @@ def simulate(
     paths, seed = check_paths(paths, job.factors), check_seed(seed)
     series = parse_record(system, record)
     chosen = get_backend(backend)
-    block_paths = plan(job.program, chosen, paths, len(series), budget(memory))
+    size = plan(job.program, chosen, paths, len(series), budget(memory))
     arrays = _Arrays(job.program, paths, len(series))
     with reporting(progress) as report:
         total = len(job.runs) * paths
         report(0, total)
-        for first in range(0, paths, block_paths):
-            count = min(block_paths, paths - first)
+        for first in range(0, paths, size):
+            count = min(size, paths - first)
             outcome = chosen.simulate(job.program, job.block(seed, first, count), tuple(series.values()))
             _check_finite(job, outcome, first)
             arrays.put(first, outcome)
@@ -111,7 +111,14 @@ def plan(program: Program, backend: Backend, paths: int, series: int, memory: in
         raise bad_argument(
             "memory", _megabytes(memory), f"is too little for a result of {_megabytes(kept)}", remedy
         )
-    return min(paths, backend.block_paths(program, memory - kept))
+    return min(paths, block_paths(program, backend, series, memory - kept))
+
+
+def block_paths(program: Program, backend: Backend, series: int, memory: int) -> int:
+    """How many paths a block has that fits into `memory` bytes with its series; at least 1."""
+    fixed = backend.block_bytes(program, 0, series)
+    per_path = max(1, backend.block_bytes(program, 1, series) - fixed)
+    return max(1, min(backend.block_paths(program, memory), (memory - fixed) // per_path))
 
 
 def _megabytes(size: int) -> str:

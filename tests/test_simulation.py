@@ -11,7 +11,10 @@ import pytest
 
 import build
 import gpustress as gs
+from gpustress.backends import get_backend
+from gpustress.job import prepare
 from gpustress.memory import budget, free_memory, parse_size
+from gpustress.simulation import plan, result_bytes
 from gpustress.system import System
 
 
@@ -86,6 +89,19 @@ def test_blocks_stay_within_the_memory_given(backend: str) -> None:
         assert seen[-1] == (10_000, 10_000)
         assert sorted(seen) == seen
     assert len(many) > len(few)
+
+
+@pytest.mark.parametrize("series", [0, 1, 500])
+def test_result_and_block_stay_within_the_memory_given_whatever_is_recorded(
+    backend: str, series: int
+) -> None:
+    program, chosen = prepare(firms(60), None, "full", None).program, get_backend(backend)
+    for paths in (10, 1000, 100_000):
+        kept = result_bytes(program, paths, series)
+        for spare in (0.01, 0.1, 1.0):
+            memory = chosen.block_bytes(program, 1, series) + int(kept * (1.0 + spare))
+            size = plan(program, chosen, paths, series, memory)
+            assert kept + chosen.block_bytes(program, size, series) <= memory
 
 
 def test_estimate_says_what_a_run_takes(tmp_path: Path) -> None:
