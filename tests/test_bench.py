@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import build
 import gpustress as gs
 from bench.compiled import compiler
+from bench.gpu import faults
 from bench.probe import Probe
 from bench.reference import ENTITIES, FLOWS, reference_system
 from bench.scaling import SIZES, job_of
@@ -141,3 +146,37 @@ def test_only_the_size_that_is_doubled_grows(name: str) -> None:
         outcome = get_backend("native").simulate(program, job.block(seed=5, first_path=0, paths=8))
         seen[-1]["failures"] = int((outcome.cause[0, :, :ENTITIES] > 0).sum()) if name != "periods" else 0
     assert {key for key in seen[0] if seen[0][key] != seen[1][key]} == {name}
+
+
+def test_the_gpu_bench_says_that_there_is_no_gpu(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.gpu", "--out", str(tmp_path)],
+        cwd=ROOT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("bench.gpu: no CUDA GPU that works here: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "a figure without a device"
+
+
+@pytest.mark.parametrize(
+    ("step", "found", "named"),
+    [
+        ("tests", {"exit_code": 1, "output": ""}, "tests"),
+        ("sanitizer", {"found": True, "racecheck": {"exit_code": 1, "output": ""}}, "racecheck"),
+        ("different_bits", {"reference_1": ["cause"]}, "different_bits"),
+        ("different_bits", {"error": "OutOfMemoryError()"}, "different_bits"),
+        ("starts", {"error": "CalledProcessError()"}, "starts"),
+    ],
+)
+def test_the_gpu_bench_fails_by_whatever_is_wrong(step: str, found: dict[str, Any], named: str) -> None:
+    passed = {"exit_code": 0, "output": ""}
+    well: dict[str, Any] = {
+        "device": "",
+        "different_bits": {},
+        "tests": passed,
+        "sanitizer": {"found": False},
+    }
+    assert faults(well) == []
+    assert faults(well | {"sanitizer": {"found": True, "memcheck": passed}}) == []
+    assert faults(well | {step: found}) == [named]
