@@ -79,6 +79,6 @@ def contenders(job: Job) -> list[Contender]:
             backend = get_backend(info.name)
             found.append(of_backend(backend, job, getattr(backend, "threads", 1)))
     if importlib.util.find_spec("bench.peers") is not None:
-        peers = importlib.import_module("bench.peers").peers()
+        peers = importlib.import_module("bench.peers").peers(job.program)
         found += [Contender(peer.name, peer.threads, peer.run) for peer in peers.values()]
     return found

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpustress.backends.base import Block, Outcome
 from gpustress.backends.native.backend import _arrays, _sizes
@@ -16,6 +17,7 @@ from gpustress.program import Program
 from .compiled import compiled, level_flags, strict_flags
 
 ALIGNMENT = 128  # bytes, of a thread's memory
+INTERRUPTED = 2.0  # a group of paths that takes so many times the median was interrupted
 _REALS = ("period_years", "alpha", "beta")
 
 
@@ -27,21 +29,27 @@ class Tally:
     ----------
     outcome : Outcome
     seconds : float
-    ticks : dict of str to int
-        By step, of the processor's clock, all threads together.
-    operations : dict of str to int
-        By step; 0 but where operations are counted.
+    stages : list of str
+        The steps.
+    ticks, operations : ndarray (groups, stages)
+        Of the processor's clock, and floating-point operations (0 but where they are counted), by group of paths.
     """
 
     outcome: Outcome
     seconds: float
-    ticks: dict[str, int]
-    operations: dict[str, int]
+    stages: list[str]
+    ticks: NDArray[np.int64]
+    operations: NDArray[np.int64]
+
+    def counts(self) -> dict[str, int]:
+        """Each step's operations."""
+        return dict(zip(self.stages, self.operations.sum(axis=0).tolist(), strict=True))
 
     def shares(self) -> dict[str, float]:
-        """Each step's share of the time."""
-        whole = sum(self.ticks.values())
-        return {stage: ticks / whole for stage, ticks in self.ticks.items()}
+        """Each step's share of the time, without the groups during which somebody else had the processor."""
+        whole = self.ticks.sum(axis=1)
+        kept = self.ticks[whole <= INTERRUPTED * np.median(whole)]
+        return dict(zip(self.stages, (kept.sum(axis=0) / kept.sum()).tolist(), strict=True))
 
 
 class Probe:
@@ -81,13 +89,13 @@ class Probe:
         groups = -(-block.paths // self._lanes) * len(program.scenarios)
         bounds = [groups * i // threads for i in range(threads + 1)]
         counts = np.zeros((threads, 2, len(program.scenarios)), dtype=np.int64)
-        tallies = np.zeros((threads, 2, len(self.stages)), dtype=np.int64)
+        ticks, operations = np.zeros((2, groups, len(self.stages)), dtype=np.int64)
         memories = [_aligned(int(self._library.memory_of(ctypes.byref(seen)))) for _ in range(threads)]
 
         def work(i: int) -> None:
             self._library.simulate(
                 ctypes.byref(seen), ctypes.byref(job), ctypes.c_longlong(bounds[i]), ctypes.c_longlong(bounds[i + 1]),
-                *(ctypes.c_void_p(array.ctypes.data) for array in (memories[i], *counts[i], *tallies[i])),
+                *(ctypes.c_void_p(array.ctypes.data) for array in (memories[i], *counts[i], ticks, operations)),
             )  # fmt: skip
 
         workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
@@ -99,10 +107,7 @@ class Probe:
         seconds = time.perf_counter() - start
         del given
         outcome.exact_finishes[:], outcome.updates[:] = counts.sum(axis=0)
-        ticks, operations = (
-            dict(zip(self.stages, map(int, row), strict=True)) for row in tallies.sum(axis=0)
-        )
-        return Tally(outcome, seconds, ticks, operations)
+        return Tally(outcome, seconds, self.stages, ticks, operations)
 
 
 def _program_type(sizes: dict[str, object], arrays: list[str]) -> type[ctypes.Structure]:

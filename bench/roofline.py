@@ -112,7 +112,7 @@ class Roofline:
 def operations_of(job: Job, paths: int = COUNTED_PATHS) -> dict[str, float]:
     """Useful floating-point operations a path, by step."""
     tally = Probe(counting=True).run(job.program, job.block(SEED, 0, paths), NativeBackend().threads)
-    return {stage: count / paths for stage, count in tally.operations.items()}
+    return {stage: count / paths for stage, count in tally.counts().items()}
 
 
 class Measurement:

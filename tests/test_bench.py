@@ -9,13 +9,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import build
 import gpustress as gs
 from bench.compiled import compiler
 from bench.gpu import faults
-from bench.probe import Probe
+from bench.probe import Probe, Tally
 from bench.reference import ENTITIES, FLOWS, reference_system
 from bench.scaling import SIZES, job_of
 from bench.timing import in_turns
@@ -77,7 +78,7 @@ def test_operations_are_those_counted_by_hand() -> None:
     paths = 5
     tally = Probe(counting=True).run(job.program, job.block(seed=1, first_path=0, paths=paths))
     assert not tally.outcome.cause.any()  # nobody leaves the way that is counted here
-    per_path = {stage: count / paths for stage, count in tally.operations.items()}
+    per_path = {stage: count / paths for stage, count in tally.counts().items()}
     periods = 3
     # H + h * power * D, where the power of no factor is 1 and takes nothing
     assert per_path["credit"] == 3 * periods
@@ -94,17 +95,17 @@ def test_operations_are_those_counted_by_hand() -> None:
 def test_only_the_counting_build_counts() -> None:
     job = prepare(by_hand(), None, "full", None)
     tally = Probe(counting=False).run(job.program, job.block(seed=1, first_path=0, paths=5))
-    assert set(tally.operations.values()) == {0}
-    assert all(ticks > 0 for ticks in tally.ticks.values())
+    assert not tally.operations.any()
+    assert (tally.ticks > 0).all()
 
 
 def test_a_lane_that_rests_is_not_counted() -> None:
     """Counts are a sum over paths: no path's depends on those that it shares a block with."""
     job = prepare(reference_system(), None, "full", None)
     probe = Probe(counting=True)
-    together = probe.run(job.program, job.block(seed=5, first_path=0, paths=9)).operations
+    together = probe.run(job.program, job.block(seed=5, first_path=0, paths=9)).counts()
     alone = [
-        probe.run(job.program, job.block(seed=5, first_path=path, paths=1)).operations for path in range(9)
+        probe.run(job.program, job.block(seed=5, first_path=path, paths=1)).counts() for path in range(9)
     ]
     assert together == {stage: sum(one[stage] for one in alone) for stage in together}
     assert len({one["settlement"] for one in alone}) > 1
@@ -180,3 +181,12 @@ def test_the_gpu_bench_fails_by_whatever_is_wrong(step: str, found: dict[str, An
     assert faults(well) == []
     assert faults(well | {"sanitizer": {"found": True, "memcheck": passed}}) == []
     assert faults(well | {step: found}) == [named]
+
+
+def test_a_group_that_was_interrupted_does_not_count_towards_the_shares() -> None:
+    ticks = np.array([[30, 10], [32, 8], [30, 10], [3000, 10]])
+    tally = Tally(
+        Outcome.empty(prepare(by_hand(), None, "full", None).program, 1, 0), 1.0, ["a", "b"], ticks, ticks
+    )
+    assert tally.shares() == {"a": 92 / 120, "b": 28 / 120}
+    assert tally.counts() == {"a": 3092, "b": 38}  # operations are counted whatever happens

@@ -28,26 +28,26 @@ integer size_of_program() { return sizeof(Program); }
 integer size_of_job() { return sizeof(Job); }
 int lanes() { return GPUSTRESS_LANES; }
 
-// Simulate groups of paths first to last - 1 in the calling thread; ticks and operations by stage.
+// Simulate groups of paths first to last - 1 in the calling thread. Ticks and operations are arrays (groups, stages).
 void simulate(const Program* p, const Job* job, integer first, integer last, double* memory, integer* exact,
               integer* updates, integer* ticks, integer* operations) {
     const State state = state_in(reinterpret_cast<real*>(memory), *p);
     double* scratch = memory + state_size(*p) * GPUSTRESS_LANES;
     const integer groups = (job->paths + GPUSTRESS_LANES - 1) / GPUSTRESS_LANES;
-    tally = Tally{};
-    tally.since = clock_now();
     for (integer group = first; group < last; ++group) {
         const int scenario = (int)(group / groups);
         const integer path = group % groups * GPUSTRESS_LANES, left = job->paths - path;
         const int lanes = left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES;
+        tally = Tally{};
+        tally.since = clock_now();
         const Counts counts = simulate_path(Team{}, *p, *job, state, scratch, scenario, path, lanes);
+        enter_stage(STAGE_opening);
         exact[scenario] += counts.exact;
         updates[scenario] += counts.updates;
-    }
-    enter_stage(STAGE_opening);
-    for (int stage = 0; stage < STAGE_COUNT; ++stage) {
-        ticks[stage] = tally.ticks[stage];
-        operations[stage] = tally.operations[stage];
+        for (int stage = 0; stage < STAGE_COUNT; ++stage) {
+            ticks[group * STAGE_COUNT + stage] = tally.ticks[stage];
+            operations[group * STAGE_COUNT + stage] = tally.operations[stage];
+        }
     }
 }
 }
