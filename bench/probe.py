@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpustress.backends.base import Block, Outcome
-from gpustress.backends.native.backend import _arrays, _sizes
+from gpustress.backends.kernel_source import listed
+from gpustress.backends.layout import arrays, by_name, sizes
 from gpustress.program import Program
 
 from .compiled import compiled, level_flags, strict_flags
@@ -66,7 +67,7 @@ class Probe:
         # No inlining decision changes a count: -O1 comes after -O3 and is quicker to compile.
         flags = ["-O1", "-DGPUSTRESS_LANES=1", "-DCOUNT_OPERATIONS"] if counting else level_flags()
         self._library = compiled("probe.cpp", *strict_flags(), *flags)
-        self._library.stage_names.restype = self._library.array_names.restype = ctypes.c_char_p
+        self._library.stage_names.restype = ctypes.c_char_p
         self._library.memory_of.restype = ctypes.c_longlong
         self._library.size_of_program.restype = self._library.size_of_job.restype = ctypes.c_longlong
         self._lanes = int(self._library.lanes())
@@ -74,10 +75,10 @@ class Probe:
 
     def run(self, program: Program, block: Block, threads: int = 1) -> Tally:
         """Simulate a block, its groups of paths shared out evenly."""
-        sizes, arrays = _sizes(program), _arrays(program)
-        names = self._library.array_names().decode().split()
-        seen = _program_type(sizes, names)(
-            *sizes.values(), *(ctypes.c_void_p(arrays[name].ctypes.data) for name in names)
+        numbers, held = sizes(program), arrays(program)
+        names = [name for _, name in listed("program.h", "GPUSTRESS_PROGRAM_ARRAYS")]
+        seen = _program_type(tuple(numbers), names)(
+            *numbers.values(), *(held[name].ctypes.data for name in names)
         )
         outcome = Outcome.empty(program, block.paths, 0)
         job = _job(block, outcome, given := np.full(max(1, program.factor_count), -1, dtype=np.int32))
@@ -110,13 +111,13 @@ class Probe:
         return Tally(outcome, seconds, self.stages, ticks, operations)
 
 
-def _program_type(sizes: dict[str, object], arrays: list[str]) -> type[ctypes.Structure]:
+def _program_type(numbers: tuple[str, ...], names: list[str]) -> type[ctypes.Structure]:
     """Program of kernels/program.h."""
 
     class SeenProgram(ctypes.Structure):
         _fields_ = [
-            *((name, ctypes.c_double if name in _REALS else ctypes.c_int) for name in sizes),
-            *((name, ctypes.c_void_p) for name in arrays),
+            *((name, ctypes.c_double if name in _REALS else ctypes.c_int) for name in numbers),
+            *((name, ctypes.c_void_p) for name in names),
         ]
 
     return SeenProgram
@@ -137,9 +138,12 @@ class _Job(ctypes.Structure):
 def _job(block: Block, outcome: Outcome, given: np.ndarray) -> _Job:
     if block.factor_paths:
         raise ValueError("a probe makes its own draws")
-    arrays = {field.name: getattr(outcome, field.name).ctypes.data for field in fields(outcome)}
     return _Job(
-        seed=block.seed, first_path=block.first_path, paths=block.paths, given=given.ctypes.data, **arrays
+        seed=block.seed,
+        first_path=block.first_path,
+        paths=block.paths,
+        given=given.ctypes.data,
+        **{name: array.ctypes.data for name, array in by_name(outcome).items()},
     )
 
 

@@ -9,15 +9,10 @@
 
 extern "C" {
 
-// Names, in the order in which `program_of` takes and `simulate` gives them.
+// In the order in which `simulate` gives them.
 const char* stage_names() {
 #define X(name) #name " "
     return STAGES(X);
-#undef X
-}
-const char* array_names() {
-#define X(type, name) #name " "
-    return GPUSTRESS_PROGRAM_ARRAYS(X);
 #undef X
 }
 
