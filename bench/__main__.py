@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="that a turn of each takes, about")
     arguments = parser.parse_args()
 
+    load = os.getloadavg()[0]  # of others: the run itself has not begun
     job = reference_job()
     found = contenders(job)
     paths = {contender.name: contender.paths_in(arguments.seconds) for contender in found}
@@ -52,7 +53,8 @@ def main() -> None:
         print()
         print(roofline.table())
     if not arguments.markdown:
-        print(json.dumps(summary(found, microseconds, roofline) | {"turns": arguments.turns, "paths": paths}))
+        run = {"turns": arguments.turns, "paths": paths, "load_before": load}
+        print(json.dumps(summary(found, microseconds, roofline) | run))
 
 
 def table(found: list[Contender], microseconds: dict[str, float], paths: dict[str, int]) -> str:
@@ -77,7 +79,6 @@ def summary(found: list[Contender], microseconds: dict[str, float], roofline: Ro
         "threads": {one.name: one.threads for one in found},
         "roofline": {key: value for key, value in asdict(roofline).items() if key != "stages"},
         "machine": machine_name(),
-        "load": os.getloadavg()[0],
         "versions": versions(),
         "job": character(),
     }
