@@ -4,64 +4,29 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <cstring>
-#include <memory>
-#include <mutex>
-#include <new>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "native.h"
+#include "levels.h"
 #include "program.h"
+#include "threads.h"
 
 namespace nb = nanobind;
 
-#define GPUSTRESS_JOIN(a, b) a##b
-#define X(level) extern const Level GPUSTRESS_JOIN(gpustress_level_, level);
-GPUSTRESS_LEVELS(X)
-#undef X
+#ifdef __clang__
+#define GPUSTRESS_COMPILER __VERSION__  // names itself
+#else
+#define GPUSTRESS_COMPILER "GCC " __VERSION__
+#endif
 
 namespace {
-
-constexpr std::size_t ALIGNMENT = 128;
-constexpr auto SIGNAL_INTERVAL = std::chrono::milliseconds(50);  // between looks for Ctrl-C
-
-const Level* const LEVELS[] = {
-#define X(level) &GPUSTRESS_JOIN(gpustress_level_, level),
-    GPUSTRESS_LEVELS(X)
-#undef X
-};
-
-bool runs_here(const std::string& name) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vl");
-    if (name.rfind("v4", 0) == 0) return v4;
-    if (name.rfind("v3", 0) == 0) return v3;
-#endif
-    return true;
-}
 
 std::vector<std::string> levels() {
     std::vector<std::string> names;
     for (const Level* level : LEVELS)
         if (runs_here(level->name)) names.push_back(level->name);
     return names;
-}
-
-const Level& level_named(const std::string& name) {
-    for (const Level* level : LEVELS)
-        if (name == level->name && runs_here(name)) return *level;
-    throw std::invalid_argument("no level " + name + " here");
 }
 
 template <class T>
@@ -103,71 +68,6 @@ Program program_of(nb::dict arrays, nb::dict sizes) {
     return p;
 }
 
-// A thread's memory, set aside before it starts.
-struct Memory {
-    double* start;
-    explicit Memory(integer64 doubles)
-        : start(static_cast<double*>(::operator new(std::max<integer64>(doubles, 1) * sizeof(double),
-                                                    std::align_val_t(ALIGNMENT)))) {}
-    Memory(const Memory&) = delete;
-    ~Memory() { ::operator delete(start, std::align_val_t(ALIGNMENT)); }
-};
-
-// Threads over groups of paths; the main thread looks for Ctrl-C meanwhile. What a thread computes does not depend on
-// which groups it gets.
-void run_groups(const Level& level, const Program& program, const Job& job, int threads) {
-    const integer64 groups = (job.paths + level.lanes - 1) / level.lanes * program.scenarios;
-    threads = static_cast<int>(std::min<integer64>(threads, groups));
-    std::vector<std::unique_ptr<Memory>> memory;
-    for (int i = 0; i < threads; ++i) memory.push_back(std::make_unique<Memory>(level.memory(program)));
-    std::vector<integer64> counts(2 * static_cast<std::size_t>(threads) * program.scenarios, 0);
-
-    std::atomic<integer64> next{0};
-    std::atomic<bool> cancelled{false};
-    std::mutex mutex;
-    std::condition_variable done;
-    int running = threads;
-    std::vector<std::thread> workers;
-    for (int i = 0; i < threads; ++i)
-        workers.emplace_back([&, i] {
-            integer64* exact = counts.data() + 2 * static_cast<std::size_t>(i) * program.scenarios;
-            integer64* updates = exact + program.scenarios;
-            for (;;) {
-                const integer64 group = next.fetch_add(1);
-                if (group >= groups || cancelled) break;
-                level.simulate(program, job, group, group + 1, memory[i]->start, exact, updates);
-            }
-            const std::lock_guard<std::mutex> lock(mutex);
-            --running;
-            done.notify_one();
-        });
-    bool interrupted = false;
-    {
-        std::unique_lock<std::mutex> lock(mutex);
-        while (running > 0) {
-            done.wait_for(lock, SIGNAL_INTERVAL);
-            if (running == 0 || interrupted) continue;
-            lock.unlock();
-            {
-                const nb::gil_scoped_acquire acquired;
-                interrupted = PyErr_CheckSignals() != 0;
-            }
-            if (interrupted) cancelled = true;
-            lock.lock();
-        }
-    }
-    for (std::thread& worker : workers) worker.join();
-    if (interrupted) {
-        const nb::gil_scoped_acquire acquired;
-        throw nb::python_error();
-    }
-    for (int i = 0; i < threads; ++i)
-        for (int s = 0; s < program.scenarios; ++s) {
-            job.exact_finishes[s] += counts[(2 * static_cast<std::size_t>(i)) * program.scenarios + s];
-            job.updates[s] += counts[(2 * static_cast<std::size_t>(i) + 1) * program.scenarios + s];
-        }
-}
-
 void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb::dict block, nb::dict outcome,
               nb::object trace_arrays, int threads) {
     const Level& level = level_named(level_name);
@@ -201,8 +101,15 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
         trace.estate = writable<double>(given, "estate");
         job.trace = &trace;
     }
-    const nb::gil_scoped_release released;
-    run_groups(level, program, job, threads);
+    bool interrupted;
+    {
+        const nb::gil_scoped_release released;
+        interrupted = !run_groups(level, program, job, threads, [] {
+            const nb::gil_scoped_acquire acquired;
+            return PyErr_CheckSignals() != 0;
+        });
+    }
+    if (interrupted) throw nb::python_error();
 }
 
 std::size_t memory_bytes(const std::string& level_name, nb::dict sizes) {
@@ -231,6 +138,7 @@ int lanes(const std::string& level_name) { return level_named(level_name).lanes;
 
 NB_MODULE(_kernels, module) {
     module.doc() = "The kernels, compiled for the levels of this processor.";
+    module.attr("COMPILER") = GPUSTRESS_COMPILER;
     module.def("levels", &levels, "Levels that run here, the best last.");
     module.def("lanes", &lanes, nb::arg("level"), "Paths in a vector.");
     module.def("elementary", &elementary, nb::arg("level"), nb::arg("function"), nb::arg("values"), nb::arg("out"),
