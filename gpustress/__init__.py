@@ -15,6 +15,7 @@ from .backends import backends as backends
 from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
+    from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
     from .errors import Problem as Problem
     from .result import MeasureResult as MeasureResult
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .system import read_system as read_system
 
 _MODULE_OF = {
+    "BackendWarning": "errors",
     "InputError": "errors",
     "MeasureResult": "result",
     "Problem": "errors",

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
@@ -62,6 +63,15 @@ Effects = Annotated[
 ]
 Backend = Annotated[
     str, typer.Option("--backend", metavar="B", help="auto, or a backend that `gpustress info` lists.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="At most so many threads; default: as many as there are processors.",
+    ),
 ]
 Record = Annotated[
     list[str] | None,
@@ -125,6 +135,7 @@ def run(
     scenarios: ScenarioFile = None,
     effects: Effects = ["first_round,full"],  # noqa: B006
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Annotated[
         str | None,
         typer.Option(
@@ -160,6 +171,7 @@ def run(
             paths=paths,
             seed=seed,
             backend=backend,
+            threads=threads,
             effects=_split(effects),
             record=record or (),
             memory=memory,
@@ -204,10 +216,7 @@ def info(as_json: Json = False) -> None:
                          "pyarrow": pa.__version__},
             "processors": os.cpu_count(),
             "free_bytes": free_memory(),
-            "backends": [
-                {"name": each.name, "works": each.works, "reason": each.reason, "device": each.device}
-                for each in backends()
-            ],
+            "backends": list(map(dataclasses.asdict, backends())),
             "taken": taken,
             "why": why,
         }  # fmt: skip
@@ -220,6 +229,10 @@ def info(as_json: Json = False) -> None:
             state = backend["device"] if backend["works"] else f"does not work: {backend['reason']}"
             mark = f" (taken: {why})" if backend["name"] == taken else ""
             _print(f"backend {backend['name']}: {state}{mark}")
+            if backend["versions"]:
+                _print("  " + ", ".join(f"{name} {version}" for name, version in backend["versions"].items()))
+            for one in backend["hardware"]:
+                _print(f"  {one['name']}: {_bytes(one['memory_bytes'])} of memory, driver {one['driver']}")
 
 
 def main() -> None:
@@ -314,7 +327,9 @@ def _complain(text: object) -> None:
 def _reported(as_json: bool) -> Iterator[None]:
     """Turn what can go wrong in a command into a message and an exit code."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
     except InputError as error:
         if as_json:
             _print_json({"ok": False, "problems": list(map(dataclasses.asdict, error.problems))})
@@ -330,6 +345,17 @@ def _reported(as_json: bool) -> Iterator[None]:
     except (OSError, MemoryError) as error:
         _complain(f"gpustress: {error or 'out of memory'}")
         raise typer.Exit(FAILED) from error
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _complain(f"Warning: {message}")
 
 
 def _read_system(folder: str) -> System:

@@ -70,6 +70,10 @@ class InputError(ValueError):
         super().__init__("\n".join([f"{head} in the input{counted}:", *listed]))
 
 
+class BackendWarning(RuntimeWarning):
+    """A better backend should work here and does not, so that ``backend="auto"`` takes the next."""
+
+
 def row_number(row: int) -> int:
     """Count a data row as people do: the first is 1, which in a CSV file without blank lines is line 2."""
     return row + 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
+from .arguments import whole_number
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
 from .errors import InputError, Problem, bad_argument, nearest, shown
@@ -107,16 +105,6 @@ def _scenarios(system: System, scenarios: Any) -> Scenarios:
     if scenarios is None:
         return Scenarios(system.scenarios)
     return scenarios if isinstance(scenarios, Scenarios) else Scenarios(scenarios)
-
-
-def whole_number(value: Any) -> int | None:
-    """An integer of Python's or numpy's as Python's; None for anything else."""
-    if isinstance(value, bool | np.bool_):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
 
 
 def check_seed(seed: int) -> int:

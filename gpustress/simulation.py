@@ -30,6 +30,7 @@ def simulate(
     paths: int | None = None,
     seed: int = 0,
     backend: str = AUTO,
+    threads: int | None = None,
     effects: str | Sequence[str] = "full",
     record: Sequence[str] = (),
     memory: str | int | None = None,
@@ -47,9 +48,12 @@ def simulate(
     paths : int, optional
         Monte Carlo paths P; by default 10,000, or as many as `factors` holds.
     seed : int
-        0 <= seed < 2^64. The same seed gives the same result, whatever the memory.
+        0 <= seed < 2^64. The same seed gives the same result, whatever the memory and the threads.
     backend : str
         ``auto`` or the name of a backend.
+    threads : int, optional
+        At most so many threads of the processor; by default the environment variable GPUSTRESS_THREADS, or as many as
+        the process has processors. ``numpy`` takes one, whatever is allowed.
     effects : {"none", "first_round", "full"}, or several of them
         What follows from failures. With several, every scenario runs under each, as NAME/EFFECTS.
     record : sequence of str
@@ -69,11 +73,16 @@ def simulate(
     ------
     InputError
         For bad input, with every problem of its kind; and when the result does not fit into `memory`.
+
+    Warns
+    -----
+    BackendWarning
+        As `backend="auto"` passes over a backend that should work here and does not; once a process.
     """
     job = prepare(system, scenarios, effects, factors)
     paths, seed = check_paths(paths, job.factors), check_seed(seed)
     series = parse_record(system, record)
-    chosen = get_backend(backend)
+    chosen = get_backend(backend, threads=threads)
     size = plan(job.program, chosen, paths, len(series), budget(memory))
     arrays = _Arrays(job.program, paths, len(series))
     with reporting(progress) as report:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from .arguments import whole_number
 from .backends import AUTO, get_backend
 from .errors import bad_argument, nearest
-from .job import Job, check_paths, check_seed, prepare, whole_number
+from .job import Job, check_paths, check_seed, prepare
 from .schema import CAUSES, OUTSIDE, RANKS
 
 if TYPE_CHECKING:

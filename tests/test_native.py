@@ -22,6 +22,7 @@ from gpustress.backends.base import Block, Outcome
 from gpustress.compilation import compile_program
 from gpustress.program import Program
 from gpustress.system import System
+from gpustress.threads import THREADS_VARIABLE
 from needs import require
 
 AMOUNTS = 1e-9  # relative to what is at stake
@@ -137,10 +138,10 @@ def test_ctrl_c_is_answered_within_a_second(native: Any) -> None:
 
 def test_a_wrong_number_of_threads_is_an_error(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("0", "-1", "many"):
-        monkeypatch.setenv(native.THREADS_VARIABLE, wrong)
+        monkeypatch.setenv(THREADS_VARIABLE, wrong)
         with pytest.raises(gs.InputError, match="GPUSTRESS_THREADS"):
             native.NativeBackend()
-    monkeypatch.setenv(native.THREADS_VARIABLE, "3")
+    monkeypatch.setenv(THREADS_VARIABLE, "3")
     assert native.NativeBackend().threads == 3
 
 

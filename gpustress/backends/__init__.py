@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import bad_argument, nearest
+from ..errors import BackendWarning, InputError, bad_argument, nearest
 
 if TYPE_CHECKING:
-    from .base import Backend
+    from .base import Backend, Hardware
 
 AUTO: Final = "auto"
 ENVIRONMENT_VARIABLE: Final = "GPUSTRESS_BACKEND"
@@ -24,16 +27,23 @@ class BackendInfo:
     ----------
     name : str
     works : bool
+        It is there, and gives the right numbers for one path of a small system.
     reason : str
-        Why it does not work; "" where it does.
+        Why it does not work, and what would help; "" where it does.
     device : str
         What it computes on; "" where it does not work.
+    versions : mapping of str to str
+        Of what lies behind it; empty where it does not work.
+    hardware : tuple of Hardware
+        The devices beside the processor that it computes on.
     """
 
     name: str
     works: bool
     reason: str
     device: str
+    versions: Mapping[str, str]
+    hardware: tuple[Hardware, ...]
 
 
 def _numpy() -> Backend:
@@ -42,13 +52,13 @@ def _numpy() -> Backend:
     return NumpyBackend()
 
 
-def _native() -> Backend:
+def _native(threads: int | None = None) -> Backend:
     from .native import NativeBackend
 
-    return NativeBackend()
+    return NativeBackend(threads=threads)
 
 
-_BACKENDS: Final[dict[str, Callable[[], Backend]]] = {"numpy": _numpy, "native": _native}  # best last
+_BACKENDS: Final[dict[str, Callable[..., Backend]]] = {"numpy": _numpy, "native": _native}  # best last
 _REMEDIES: Final = {"native": "install gpustress where a C++ compiler is there"}
 
 
@@ -57,14 +67,9 @@ def backends() -> list[BackendInfo]:
     return [_info(name) for name in _BACKENDS]
 
 
-def _info(name: str) -> BackendInfo:
-    try:
-        return BackendInfo(name, True, "", _BACKENDS[name]().device)
-    except ImportError as error:
-        return BackendInfo(name, False, f"{error}; {_REMEDIES[name]}", "")
-
-
-def get_backend(name: str = AUTO) -> Backend:
+def get_backend(
+    name: str = AUTO, *, threads: int | None = None, devices: Sequence[int] | None = None
+) -> Backend:
     """The backend that a run takes.
 
     Parameters
@@ -72,22 +77,114 @@ def get_backend(name: str = AUTO) -> Backend:
     name : str
         As `backend=` names it; ``auto`` takes what the environment variable GPUSTRESS_BACKEND names, else the best that
         works.
+    threads : int, optional
+        At most so many threads of the processor; by default GPUSTRESS_THREADS, or as many as the process has
+        processors. ``numpy`` takes one, whatever is allowed.
+    devices : sequence of int, optional
+        Numbers of the devices to compute on, for a backend that has several.
 
     Raises
     ------
     InputError
-        There is no backend of this name, or it does not work here.
+        There is no backend of this name, or it does not work here, or an option is wrong.
+
+    Warns
+    -----
+    BackendWarning
+        Once a process: ``auto`` passes over a backend that should work here and does not. One that is not installed, or
+        finds no device, is passed over in silence.
     """
     wanted, argument = name, "backend"
     if name == AUTO and os.environ.get(ENVIRONMENT_VARIABLE):
         wanted, argument = os.environ[ENVIRONMENT_VARIABLE], ENVIRONMENT_VARIABLE
+    if threads is not None:
+        from ..threads import thread_limit
+
+        thread_limit(threads)
     if wanted == AUTO:
-        wanted = [info.name for info in backends() if info.works][-1]
+        wanted = _best()
     if not isinstance(wanted, str) or wanted not in _BACKENDS:
         raise bad_argument(argument, wanted, "is no backend", nearest(str(wanted), (AUTO, *_BACKENDS)))
+    make = _BACKENDS[wanted]
+    if devices is not None and not _takes(make, "devices"):
+        remedy = "Leave it out, or name a backend that has some."
+        raise bad_argument("devices", devices, f"means nothing to the backend `{wanted}`", remedy)
+    if devices is not None and not isinstance(devices, Iterable):
+        raise bad_argument("devices", devices, "is no list of devices", "Give their numbers, e.g. [0, 1].")
+    verdict = _verdict(make, None if devices is None else tuple(devices))
+    if verdict.reason:
+        message = f"does not work here: {verdict.reason}"
+        raise bad_argument(argument, wanted, message, f"{_remedy(wanted, verdict)}.")
+    return _made(make, threads=threads, devices=devices)
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """Why a backend does not work, "" where it does; and whether something that it needs is just not there."""
+
+    reason: str
+    missing: bool = False
+
+
+@functools.cache
+def _verdict(make: Callable[..., Backend], devices: tuple[int, ...] | None) -> _Verdict:
+    from .self_test import fault
+
     try:
-        return _BACKENDS[wanted]()
+        return _Verdict(fault(_made(make, threads=1, devices=devices)))
+    except InputError:
+        raise
     except ImportError as error:
-        raise bad_argument(
-            argument, wanted, f"does not work here: {error}", f"{_REMEDIES[wanted]}."
-        ) from error
+        return _Verdict(str(error), missing=True)
+    except Exception as error:  # whatever a broken device or library comes up with
+        return _Verdict(f"{type(error).__name__}: {error}")
+
+
+def _made(make: Callable[..., Backend], **options: Any) -> Backend:
+    """A backend, with those of the options that are given and that it takes."""
+    return make(
+        **{name: value for name, value in options.items() if value is not None and _takes(make, name)}
+    )
+
+
+def _takes(make: Callable[..., Backend], option: str) -> bool:
+    return option in inspect.signature(make).parameters
+
+
+def _remedy(name: str, verdict: _Verdict) -> str:
+    return _REMEDIES[name] if verdict.missing else "take another backend until it does"
+
+
+def _info(name: str) -> BackendInfo:
+    from .base import Described
+
+    verdict = _verdict(_BACKENDS[name], None)
+    if verdict.reason:
+        return BackendInfo(name, False, f"{verdict.reason}; {_remedy(name, verdict)}", "", {}, ())
+    backend = _BACKENDS[name]()
+    if isinstance(backend, Described):
+        return BackendInfo(name, True, "", backend.device, dict(backend.versions), backend.hardware)
+    return BackendInfo(name, True, "", backend.device, {}, ())
+
+
+def _best() -> str:
+    """The last that works, or the first if none does: it then says why."""
+    broken = []
+    for name in reversed(_BACKENDS):
+        verdict = _verdict(_BACKENDS[name], None)
+        if not verdict.reason:
+            break
+        if not verdict.missing:
+            broken.append((name, verdict.reason))
+    for fault in broken:
+        _warn(*fault, name)
+    return name
+
+
+@functools.cache
+def _warn(broken: str, reason: str, taken: str) -> None:
+    message = (
+        f"backend `{broken}` should work here and does not ({reason}); `{taken}` is taken. backend='{taken}', or "
+        f"{ENVIRONMENT_VARIABLE}={taken}, says that this is meant"
+    )
+    warnings.warn(BackendWarning(message), stacklevel=5)  # where simulate, replay or estimate was called

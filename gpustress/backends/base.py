@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -106,8 +106,29 @@ class Trace:
     arrays: dict[str, NDArray[np.generic]]
 
 
+@dataclass(frozen=True)
+class Hardware:
+    """A device beside the processor that a backend computes on.
+
+    Attributes
+    ----------
+    name : str
+    memory_bytes : int
+    driver : str
+        The version of its driver.
+    """
+
+    name: str
+    memory_bytes: int
+    driver: str
+
+
 class Backend(Protocol):
-    """An object with a name, a device, and one method per kernel."""
+    """An object with a name, a device, and one method per kernel.
+
+    To make one raises ImportError where what it stands on is missing (a library, a device). Anything else that it
+    raises is a fault.
+    """
 
     @property
     def name(self) -> str:
@@ -128,3 +149,16 @@ class Backend(Protocol):
 
     def trace(self, program: Program, block: Block, scenario: int) -> Trace:
         """The same for one scenario, with everything that happened on the way; the same bits."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What a backend may tell of itself besides."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of what lies behind it, by name."""
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """The devices that it computes on, but for the processor."""

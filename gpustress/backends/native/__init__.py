@@ -1,5 +1,5 @@
 """The compiled backend: kernels/ for this processor, threads over groups of paths, one path a lane."""
 
-from .backend import THREADS_VARIABLE, NativeBackend, levels
+from .backend import NativeBackend, levels
 
-__all__ = ["THREADS_VARIABLE", "NativeBackend", "levels"]
+__all__ = ["NativeBackend", "levels"]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import platform
-import re
 from typing import TYPE_CHECKING, Final
 
-from ...errors import bad_argument
-from ..base import Block, Outcome, Series, Trace
+from ...threads import thread_limit
+from ..base import Block, Hardware, Outcome, Series, Trace
 from ..layout import arrays, by_name, empty_trace, outcome_bytes, request, sizes, trace_of
 
 if TYPE_CHECKING:
@@ -21,28 +19,9 @@ if TYPE_CHECKING:
 
     from ...program import Program
 
-THREADS_VARIABLE: Final = "GPUSTRESS_THREADS"
 BLOCK_BYTES: Final = (
     64 << 20
 )  # of outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often
-
-
-def default_threads() -> int:
-    """Threads of a run: GPUSTRESS_THREADS, or as many as the process may use.
-
-    Raises
-    ------
-    InputError
-        The variable is no positive whole number.
-    """
-    wanted = os.environ.get(THREADS_VARIABLE, "")
-    if not wanted:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not re.fullmatch(r"0*[1-9][0-9]{0,3}", wanted, re.ASCII):
-        raise bad_argument(
-            THREADS_VARIABLE, wanted, "is no number of threads", "Write a whole number from 1 to 9999."
-        )
-    return int(wanted)
 
 
 def compiled_kernels() -> ModuleType:
@@ -51,12 +30,17 @@ def compiled_kernels() -> ModuleType:
     Raises
     ------
     ImportError
-        It was not built when gpustress was installed, or does not load.
+        It was not built when gpustress was installed.
+    RuntimeError
+        It was, and does not load.
     """
     name = f"{__package__}._kernels"
     if importlib.util.find_spec(name) is None:
         raise ImportError("the kernels were not compiled at install")
-    return importlib.import_module(name)
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise RuntimeError(f"the compiled kernels do not load: {error}") from error
 
 
 class NativeBackend:
@@ -67,7 +51,7 @@ class NativeBackend:
     level : str, optional
         A level that `levels()` lists; by default the best of this processor.
     threads : int, optional
-        By default GPUSTRESS_THREADS, or as many as the process may use.
+        At most so many; by default GPUSTRESS_THREADS, or as many as the process has processors.
     """
 
     name = "native"
@@ -75,13 +59,23 @@ class NativeBackend:
     def __init__(self, level: str | None = None, threads: int | None = None):
         self._kernels = compiled_kernels()
         self.level = level or self._kernels.levels()[-1]
-        self.threads = threads or default_threads()
+        self.threads = thread_limit(threads)
 
     @property
     def device(self) -> str:
         """The machine's processor, the level of the kernels, and how many threads."""
         lanes = self._kernels.lanes(self.level)
         return f"CPU ({platform.machine()}), kernels {self.level} ({lanes} paths a vector), {self.threads} threads"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The compiler that built the kernels."""
+        return {"compiler": self._kernels.COMPILER}
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """None beside the processor."""
+        return ()
 
     def block_paths(self, program: Program, memory: int) -> int:
         """As many paths as give an outcome of BLOCK_BYTES, and fit into `memory`; at least 1."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..base import Block, Outcome, Series, Trace
+from ..base import Block, Hardware, Outcome, Series, Trace
 from .credit import thresholds
 from .factors import Drivers
 from .period import Plan, Simulation
@@ -28,6 +28,18 @@ class NumpyBackend:
     def device(self) -> str:
         """The machine's processor."""
         return f"CPU ({platform.machine()}), 1 thread"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The libraries behind it."""
+        import scipy
+
+        return {"numpy": np.__version__, "scipy": scipy.__version__}
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """None beside the processor."""
+        return ()
 
     def block_paths(self, program: Program, memory: int) -> int:
         """As many paths as fit the cache, and `memory`; at least 1."""

@@ -1,0 +1,119 @@
+"""A backend shows that it computes: one path of a small system, against what the reference gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..compilation import compile_program
+from ..system import System
+from .base import Block, Outcome, Series
+from .numpy import NumpyBackend
+
+if TYPE_CHECKING:
+    from ..program import Program
+    from .base import Backend
+
+AMOUNTS: Final = 1e-9  # relative to the largest amount of all
+BLOCK: Final = Block(seed=0, first_path=3, paths=1)
+SERIES: Final = (Series("factor", 0), Series("estate", 0))
+
+# Every cause of failure, jumps, a floating rate, an impairment, and a ring so
+# slow that it is finished exactly.
+_TABLES: Final[dict[str, Any]] = {
+    "entities": {
+        "name": ["lab", "host", "bank", "utility", "fund", "north", "south", "state"],
+        "cash": [3.0, 0.4, 4.0, 2.0, 1.0, 0.0, 0.0, 9.0],
+        "credit_line": [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        "reserve": [0.0, 0.0, 0.0, 1.5, 0.0, 0.0, 0.0, 0.0],
+        "line_rate": [0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        "cash_rate": [0.0, 0.0, 0.04, 0.0, 0.0, 0.0, 0.0, 0.02],
+        "other_debt": [0.0, 0.0, 14.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        "hazard": [0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0],
+        "solvency_trigger": [False, False, True, False, False, False, False, False],
+    },
+    "factors": {
+        "name": ["demand", "rate", "usage"],
+        "process": ["gbm", "ou", "logit_ou"],
+        "initial": [1.0, 0.05, 0.6],
+        "volatility": [0.3, 0.01, 0.4],
+        "reversion": [None, 0.5, 1.0],
+        "jump_rate": [2.0, 0.0, 0.0],
+        "jump_mean": [-0.2, 0.0, 0.0],
+        "jump_volatility": [0.1, 0.0, 0.0],
+    },
+    "correlations": {"factor_a": ["demand"], "factor_b": ["rate"], "value": [-0.4]},
+    "flows": {
+        "name": ["sales", "compute", "power", "site", "turnover", "there", "back", "leak", "drip"],
+        "payer": ["state", "lab", "host", "host", None, "north", "south", "north", None],
+        "receiver": ["lab", "host", "utility", "bank", "host", "south", "north", None, "south"],
+        "kind": ["revenue", "fee", "power", "capex", "revenue", "rent", "rent", "rent", "fee"],
+        "amount": [8.0, 12.0, 0.3, 2.0, 5.0, 40.0, 40.0, 0.04, 0.016],
+        "driver": [None, None, "compute", None, None, None, None, None, None],
+        "relet_lag": [0, 1, 0, 0, 0, 0, 0, 0, 0],
+        "relet_price": [0.0, 0.5, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0],
+        "life": [None, None, None, 2.0, None, None, None, None, None],
+        "opening_book": [0.0, 0.0, 0.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        "tenant": [None, None, None, "lab", None, None, None, None, None],
+    },
+    "sensitivities": {
+        "target": ["sales", "turnover", "utility"],
+        "factor": ["demand", "usage", "demand"],
+        "elasticity": [1.0, 0.5, -1.0],
+    },
+    "loans": {
+        "name": ["term"],
+        "borrower": ["host"],
+        "lender": ["bank"],
+        "principal": [6.0],
+        "index": ["rate"],
+        "spread": [0.02],
+        "years": [1.5],
+        "amortisation": ["linear"],
+        "recovery": [0.4],
+    },
+    "exposures": {"holder": ["bank"], "issuer": ["lab"], "amount": [5.0], "recovery": [0.2]},
+    "measures": {
+        "measure": ["income", "income", "worn", "worn"],
+        "flow": ["kind:fee", "kind:power", "site:depreciation", "site:impairment"],
+        "weight": [1.0, -1.0, -1.0, -1.0],
+    },
+    "scenarios": {"scenario": ["base"], "parameter": ["entity.fund.fail_at"], "op": ["set"], "value": [4]},
+}
+
+
+@functools.cache
+def program() -> Program:
+    """The small system, compiled."""
+    system = System(
+        name="self test",
+        periods=6,
+        periods_per_year=4.0,
+        discount_rate=0.06,
+        default_costs=(0.9, 0.95),
+        **_TABLES,
+    )
+    return compile_program(system, system.scenarios, ("full",))
+
+
+@functools.cache
+def expected() -> Outcome:
+    """What the reference gives."""
+    return NumpyBackend().simulate(program(), BLOCK, SERIES)
+
+
+def fault(backend: Backend) -> str:
+    """What is wrong with the numbers that a backend gives; "" where nothing is."""
+    ours = backend.simulate(program(), BLOCK, SERIES)
+    largest = max(np.abs(array).max() for array in (expected().series, expected().total))
+    for field in dataclasses.fields(Outcome):
+        if field.name == "updates":  # how often a backend looks is its own affair
+            continue
+        given, right = getattr(ours, field.name), getattr(expected(), field.name)
+        tolerance = AMOUNTS * largest if right.dtype == np.float64 else 0
+        if given.shape != right.shape or not (np.abs(given - right) <= tolerance).all():
+            return f"in its self test {field.name} is {given.tolist()} instead of {right.tolist()}"
+    return ""
