@@ -138,6 +138,24 @@ GPUSTRESS_FUNCTION int lanes_in(mask m, int lanes) {
     return count;
 }
 
+// Where AddressSanitizer watches, items that nobody may touch follow each array in a path's memory: else it would see no
+// index that leaves one array for the next. `guarded` gives the place behind them.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int GUARD = 8;
+extern "C" void __asan_poison_memory_region(const volatile void*, __SIZE_TYPE__);
+template <class T>
+GPUSTRESS_FUNCTION T* guarded(T* end) {
+    __asan_poison_memory_region(end, GUARD * sizeof(T));
+    return end + GUARD;
+}
+#else
+constexpr int GUARD = 0;
+template <class T>
+GPUSTRESS_FUNCTION T* guarded(T* end) {
+    return end;
+}
+#endif
+
 GPUSTRESS_FUNCTION real select(mask m, real a, real b) { return m ? a : b; }
 GPUSTRESS_FUNCTION real magnitude(real x) { return of_bits(bits_of(x) & all_lanes_whole(0x7fffffffffffffffLL)); }
 GPUSTRESS_FUNCTION real larger(real a, real b) { return a > b ? a : b; }

@@ -13,7 +13,7 @@ constexpr double SINGULAR = 2.220446049250313e-16;
 // How many doubles of scratch it takes.
 GPUSTRESS_FUNCTION integer finish_size(const Program& p) {
     const integer n = p.entities;
-    return 2 * n * n + 10 * n;
+    return 2 * (n * n + GUARD) + 8 * (n + GUARD);
 }
 
 struct Finish {
@@ -25,10 +25,10 @@ struct Finish {
 
     GPUSTRESS_METHOD Finish(const Program& program, const State& state, int period, int of_lane, double* scratch)
         : p(program), s(state), t(period), lane(of_lane), n(program.entities) {
-        transfer = scratch, scratch += (integer)n * n;
-        matrix = scratch, scratch += (integer)n * n;
+        transfer = scratch, scratch = guarded(scratch + (integer)n * n);
+        matrix = scratch, scratch = guarded(scratch + (integer)n * n);
         double** vectors[] = {&constant, &x, &right, &receipts, &funds, &marginal, &is_short, &joined};
-        for (double** vector : vectors) *vector = scratch, scratch += n;
+        for (double** vector : vectors) *vector = scratch, scratch = guarded(scratch + n);
     }
 
     GPUSTRESS_METHOD double due(int i, int rank) const { return lane_of(s.due[3 * i + rank], lane); }

@@ -37,11 +37,11 @@ struct State {
 // How many reals a state takes.
 GPUSTRESS_FUNCTION integer state_size(const Program& p) {
     integer size = 0;
-#define X(name, count) size += (integer)(count);
+#define X(name, count) size += (integer)(count) + GUARD;
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
     integer words = 0;
-#define X(name, count) words += (integer)(count);
+#define X(name, count) words += (integer)(count) + GUARD;
     GPUSTRESS_STATE_BITS(X)
 #undef X
     return size + (words + GPUSTRESS_LANES - 1) / GPUSTRESS_LANES;
@@ -49,14 +49,14 @@ GPUSTRESS_FUNCTION integer state_size(const Program& p) {
 
 GPUSTRESS_FUNCTION State state_in(real* memory, const Program& p) {
     State s;
-#define X(name, count) s.name = memory; memory += (count);
+#define X(name, count) s.name = memory; memory = guarded(memory + (count));
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
     s.paid = s.lines;
     s.depreciation = s.paid + p.flows;
     s.impairment = s.depreciation + p.capex_count;
     word* words = reinterpret_cast<word*>(memory);
-#define X(name, count) s.name = words; words += (count);
+#define X(name, count) s.name = words; words = guarded(words + (count));
     GPUSTRESS_STATE_BITS(X)
 #undef X
     return s;

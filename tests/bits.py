@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 import build
 import gpustress as gs
 from gpustress import Result, System
+from gpustress.backends.base import Outcome
 
 FIGURES = ("total", "npv", "trough", "payback")
 BY_ENTITY = ("failed_at", "cause", "lowest_liquidity", "final_cash")
@@ -25,6 +27,12 @@ def run(made: System, backend: str, **more: Any) -> Result:
 def same_bits(one: Any, other: Any) -> bool:
     one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def differing_arrays(one: Outcome, other: Outcome) -> list[str]:
+    """What is not the same to the bit in two outcomes."""
+    names = [field.name for field in dataclasses.fields(Outcome)]
+    return [name for name in names if not same_bits(getattr(one, name), getattr(other, name))]
 
 
 def arrays(result: Result) -> dict[str, NDArray[Any]]:

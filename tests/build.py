@@ -75,6 +75,31 @@ def scenario(name: str, *changes: tuple[str, str, float] | tuple[str, str, float
     return [{"scenario": name} | dict(zip(keys, change, strict=False)) for change in changes]
 
 
+def crowd(count: int) -> System:
+    """Entities in a ring of debts, each with a little cash and a factor that moves its revenue."""
+    names = [f"bank_{i}" for i in range(count)]
+    rows = [entity(name, cash=0.5 + i % 3, credit_line=float(i % 2)) for i, name in enumerate(names)]
+    flows = [flow(f"sales_{i}", None, name, 10.0 + i % 4, kind="revenue") for i, name in enumerate(names)]
+    flows += [flow(f"costs_{i}", name, None, 10.5, kind="opex") for i, name in enumerate(names)]
+    if count > 1:
+        flows += [
+            flow(f"debt_{i}", name, names[(i + 1) % count], 30.0 + i % 5, kind="principal")
+            for i, name in enumerate(names)
+        ]
+    return small(
+        periods=8,
+        periods_per_year=4,
+        default_costs=(0.9, 0.95),
+        entities=rows,
+        flows=flows,
+        factors=[{"name": "demand", "process": "gbm", "volatility": 0.3}],
+        sensitivities=[
+            {"target": f"sales_{i}", "factor": "demand", "elasticity": 0.5 + i % 2} for i in range(count)
+        ],
+        measures=[{"measure": "sales", "flow": "kind:revenue"}],
+    )
+
+
 def every_series(made: System) -> list[str]:
     """All that `record=` can name."""
     names = [f"cash:{name}" for name in made.entity_names] + [f"flow:{name}" for name in made.flow_names]

@@ -1,0 +1,117 @@
+// Simulates a block that a file holds and writes its outcome to another: the kernels for another processor or under a
+// sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
+//
+//     kernel_driver LEVEL THREADS QUESTION OUTCOME
+//
+// A file is a sequence of arrays, each a line "GROUP.NAME BYTES" and its bytes. Every array lies in memory of its own and
+// of its very size, so that a sanitizer sees the first index beyond it.
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "levels.h"
+#include "program.h"
+#include "threads.h"
+
+namespace {
+
+struct Array {
+    std::size_t bytes;
+    std::unique_ptr<char[]> start;
+};
+
+struct Question {
+    std::map<std::string, Array> arrays;
+
+    explicit Question(const char* path) {
+        std::ifstream file(path, std::ios::binary);
+        std::string name;
+        std::size_t bytes;
+        while (file >> name >> bytes) {
+            file.get();  // the end of the line
+            Array array{bytes, std::make_unique<char[]>(bytes)};
+            if (!file.read(array.start.get(), static_cast<std::streamsize>(bytes))) throw std::runtime_error("too short");
+            arrays.emplace(name, std::move(array));
+        }
+        if (!file.eof()) throw std::runtime_error("no array follows");
+    }
+
+    template <class T>
+    T* pointer(const std::string& name) const {
+        return reinterpret_cast<T*>(arrays.at(name).start.get());
+    }
+
+    template <class T>
+    T number(const std::string& name) const {
+        if (arrays.at(name).bytes != sizeof(T)) throw std::runtime_error(name + " is no such number");
+        return *pointer<T>(name);
+    }
+
+    Program program() const {
+        Program p{};
+#define X(name) p.name = static_cast<index32>(number<integer64>("sizes." #name));
+        X(scenarios) X(periods) X(entities) X(factors) X(flows) X(loans) X(capex_count) X(measures_count) X(depths) X(triggers)
+#undef X
+#define X(name) p.name = number<double>("sizes." #name);
+        X(period_years) X(alpha) X(beta)
+#undef X
+#define X(type, name) p.name = pointer<type>("arrays." #name);
+        GPUSTRESS_PROGRAM_ARRAYS(X)
+#undef X
+        return p;
+    }
+
+    Job job() const {
+        Job j{};
+        j.seed = number<word>("block.seed");
+        j.first_path = number<integer64>("block.first_path");
+        j.paths = number<integer64>("block.paths");
+        j.series_count = static_cast<index32>(number<integer64>("block.series_count"));
+#define X(type, name) j.name = pointer<type>("block." #name);
+        X(index32, series_kind) X(index32, series_item) X(index32, given) X(double, factor_paths)
+#undef X
+#define X(type, name) j.name = pointer<type>("outcome." #name);
+        X(short, failed_at) X(code8, cause) X(double, lowest_liquidity) X(double, final_cash) X(double, total) X(double, npv)
+        X(double, trough) X(short, payback) X(double, series) X(integer64, exact_finishes) X(integer64, updates)
+#undef X
+        return j;
+    }
+
+    bool is_traced() const { return arrays.count("trace.estate") != 0; }
+
+    Trace trace() const {
+        Trace t{};
+#define X(name, count) t.name = pointer<double>("trace." #name);
+        GPUSTRESS_TRACE_ARRAYS(X) X(estate, 1) X(failed_at, 1) X(cause, 1)
+#undef X
+        return t;
+    }
+
+    void write(const char* path) const {
+        std::ofstream file(path, std::ios::binary);
+        for (const auto& [name, array] : arrays) {
+            if (name.rfind("outcome.", 0) != 0 && name.rfind("trace.", 0) != 0) continue;
+            file << name << ' ' << array.bytes << '\n';
+            file.write(array.start.get(), static_cast<std::streamsize>(array.bytes));
+        }
+        if (!file.flush()) throw std::runtime_error("the outcome can't be written");
+    }
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    if (count != 5) return 2;
+    const Question question(arguments[3]);
+    Job job = question.job();
+    Trace trace{};
+    if (question.is_traced()) {
+        trace = question.trace();
+        job.trace = &trace;
+    }
+    run_groups(level_named(arguments[1]), question.program(), job, std::atoi(arguments[2]), [] { return false; });
+    question.write(arguments[4]);
+}

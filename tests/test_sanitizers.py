@@ -1,0 +1,137 @@
+"""The kernels and their threads under AddressSanitizer, UBSan and ThreadSanitizer: no finding, and native's bits.
+
+Every array of a program and of an outcome lies in memory of its own there, and guards lie between those of a path's
+state (kernels/compiler.h).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import build
+import strategies
+from bits import differing_arrays, same_bits
+from build import Tables, examples
+from gpustress.backends import self_test
+from gpustress.backends.base import Block, Series
+from gpustress.backends.native import NativeBackend
+from gpustress.compilation import compile_program
+from gpustress.program import Program
+from kernel_driver import KERNELS, DrivenKernels, DriverError, build_driver, over, require_native
+from needs import require
+
+Drawn = tuple[dict[str, Any], Tables]
+THREADS = 3
+# A sanitizing compiler takes minutes to optimise many lanes.
+FLAGS_OF_LANES = {1: ["-O1"], 4: ["-O0"]}
+FAULTS = [
+    ("address", "state.h", "X(stops_at, p.entities + 1)", "X(stops_at, p.entities)", "use-after-poison"),
+    ("address", "finish.h", "funds[i] = ", "funds[i + 1] = ", "use-after-poison"),
+    ("address", "record.h", "job.series_item[r]", "job.series_item[r + 1]", "heap-buffer-overflow"),
+    ("undefined", "level.cpp", "+= counts.exact;", "+= counts.exact + (0 << job.paths);", "shift exponent 200"),
+    ("thread", "threads.h", "std::atomic<integer64> next{0};",
+     "struct { integer64 value; integer64 fetch_add(int n) { return (value += n) - n; } } next{0};", "data race"),
+    ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
+]  # fmt: skip
+
+
+def run_by(folder: Path, sanitizer: str) -> list[str] | None:
+    """What to put before a program of this sanitizer, so that it runs; None if there is no such thing here."""
+    (folder / "empty.cpp").write_text("int main() {}\n")
+    command = ["c++", f"-fsanitize={sanitizer}", str(folder / "empty.cpp"), "-o", str(folder / "empty")]
+    if shutil.which("c++") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        return None
+    for before in ([], ["setarch", "--addr-no-randomize"]):  # some kernels map where ThreadSanitizer wants to
+        if subprocess.run([*before, folder / "empty"], capture_output=True, check=False).returncode == 0:
+            return before
+    return None
+
+
+def built(folder: Path, sanitizer: str, **more: Any) -> DrivenKernels:
+    require_native()
+    before = run_by(folder, sanitizer)
+    require("sanitizers", before is not None, f"{sanitizer} does not compile or run")
+    assert before is not None
+    flags = ["-g1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+    return build_driver(folder, flags=flags, run_by=before, **{"flags_of_lanes": FLAGS_OF_LANES} | more)
+
+
+@pytest.fixture(scope="module", params=["address,undefined,float-cast-overflow", "thread"])
+def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DrivenKernels:
+    """The kernels and their threads, under one sanitizer after the other."""
+    return built(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def every_series(program: Program) -> tuple[Series, ...]:
+    kinds = [("cash", program.entity_count), ("flow", program.flow_count), ("measure", program.measure_count)]
+    kinds += [("factor", program.factor_count), ("estate", 1)]
+    return tuple(Series(kind, item) for kind, count in kinds for item in range(count))  # type: ignore[arg-type]
+
+
+def given_paths(program: Program, paths: int, rng: Random) -> dict[int, Any]:
+    """Factor paths of one's own for some of the factors."""
+    chosen = [k for k in range(program.factor_count) if rng.random() < 0.3]
+    return {k: np.full((paths, program.periods), rng.uniform(0.5, 1.5)) for k in chosen}
+
+
+def check(kernels: DrivenKernels, level: str, program: Program, block: Block) -> None:
+    """A run and a replay are clean, and have native's bits."""
+    series = every_series(program)
+    watched, native = over(kernels, level, THREADS), NativeBackend(threads=1)
+    outcome = watched.simulate(program, block, series)
+    assert differing_arrays(outcome, native.simulate(program, block, series)) == []
+    last = len(program.scenarios) - 1
+    trace, expected = (backend.trace(program, block, last).arrays for backend in (watched, native))
+    assert [name for name in expected if not same_bits(trace[name], expected[name])] == []
+
+
+@examples(24)
+@given(system=strategies.systems(), seed=st.integers(0, 2**64 - 1), paths=st.integers(1, 9))
+def test_random_systems_are_clean_and_have_the_same_bits(
+    kernels: DrivenKernels, system: Drawn, seed: int, paths: int
+) -> None:
+    program = compile_program(build.system(*system), build.system(*system).scenarios, strategies.EFFECTS)
+    block = Block(seed, 11, paths, given_paths(program, paths, Random(seed)))
+    check(kernels, kernels.levels()[seed % 2], program, block)
+
+
+@pytest.mark.parametrize("level", range(len(FLAGS_OF_LANES)))
+@pytest.mark.parametrize(("entities", "paths"), [(1, 1), (300, 1), (300, 5)])
+def test_many_entities_and_few_paths_are_clean(
+    kernels: DrivenKernels, entities: int, paths: int, level: int
+) -> None:
+    program = compile_program(build.crowd(entities), build.crowd(entities).scenarios, ("full",))
+    check(kernels, kernels.levels()[level], program, Block(3, 0, paths))
+
+
+@pytest.mark.parametrize("level", range(len(FLAGS_OF_LANES)))
+def test_slow_rings_are_clean(kernels: DrivenKernels, level: int) -> None:
+    """The exact finish works in the scratch that was set aside for it."""
+    assert self_test.expected().exact_finishes.all()
+    check(kernels, kernels.levels()[level], self_test.program(), Block(0, 0, 13))
+
+
+@pytest.mark.parametrize(
+    ("sanitizer", "file", "text", "instead", "finding"), FAULTS, ids=lambda value: value.split("(")[0].strip()
+)
+def test_a_planted_fault_is_found(
+    tmp_path: Path, sanitizer: str, file: str, text: str, instead: str, finding: str
+) -> None:
+    copy = tmp_path / "kernels"
+    shutil.copytree(KERNELS, copy)
+    source = (copy / file).read_text()
+    assert source.count(text) == 1
+    (copy / file).write_text(source.replace(text, instead))
+    kernels = built(tmp_path, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
+    backend, program = over(kernels, "lanes_1", THREADS), self_test.program()
+    with pytest.raises(DriverError, match=finding):
+        backend.simulate(program, Block(0, 0, 200), self_test.SERIES)
