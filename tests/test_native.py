@@ -6,6 +6,8 @@ import dataclasses
 import signal
 import subprocess
 import sys
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -93,7 +95,7 @@ def test_blocks_change_no_bit(native: Any, size: int) -> None:
 @pytest.mark.parametrize("entities", [1, 3, 40, 300])
 def test_native_agrees_with_the_reference(native: Any, entities: int) -> None:
     """Rings of many, with little cash: decisions are the same, amounts to 1e-9 of what is at stake."""
-    system = crowd(entities)
+    system = build.crowd(entities)
     program = program_of(system, ("first_round", "full"))
     block = Block(3, 0, 9)
     ours, reference_ = (
@@ -136,6 +138,39 @@ def test_ctrl_c_is_answered_within_a_second(native: Any) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_other_threads_of_python_go_on_during_a_run(native: Any) -> None:
+    """The run is one block on one thread: were the lock held, nobody else would get a turn before its end."""
+    program, backend = program_of(reference()), native.NativeBackend(threads=1)
+    run = threading.Thread(target=backend.simulate, args=(program, Block(7, 0, 20_000)))
+    run.start()
+    turns = 0
+    while run.is_alive():
+        turns += 1
+        time.sleep(0.001)
+    assert turns > 10
+
+
+def test_a_machine_that_grants_fewer_threads_gets_the_same_bits(native: Any) -> None:
+    """With little address space for stacks: the process neither ends nor loses a path."""
+    script = (
+        "import hashlib, resource\n"
+        "from gpustress.backends.base import Block\n"
+        "from gpustress.backends.native import NativeBackend\n"
+        "from gpustress.backends.self_test import program\n"
+        "one, many = NativeBackend(threads=1), NativeBackend(threads=4000)\n"
+        "block, program = Block(7, 0, 40_000), program()\n"
+        "expected = one.simulate(program, block)\n"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + 2**30, -1))\n"
+        "given = many.simulate(program, block)\n"
+        "print(given.final_cash.tobytes() == expected.final_cash.tobytes(), given.updates == expected.updates)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True [ True]\n", "")
+
+
 def test_a_wrong_number_of_threads_is_an_error(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("0", "-1", "many"):
         monkeypatch.setenv(THREADS_VARIABLE, wrong)
@@ -149,30 +184,3 @@ def reference() -> System:
     from bench.reference import reference_system
 
     return reference_system()
-
-
-def crowd(count: int) -> System:
-    """Entities in a ring of debts, each with a little cash and a factor that moves its revenue."""
-    names = [f"bank_{i}" for i in range(count)]
-    rows = [build.entity(name, cash=0.5 + i % 3, credit_line=float(i % 2)) for i, name in enumerate(names)]
-    flows = [
-        build.flow(f"sales_{i}", None, name, 10.0 + i % 4, kind="revenue") for i, name in enumerate(names)
-    ]
-    flows += [build.flow(f"costs_{i}", name, None, 10.5, kind="opex") for i, name in enumerate(names)]
-    if count > 1:
-        flows += [
-            build.flow(f"debt_{i}", name, names[(i + 1) % count], 30.0 + i % 5, kind="principal")
-            for i, name in enumerate(names)
-        ]
-    return build.small(
-        periods=8,
-        periods_per_year=4,
-        default_costs=(0.9, 0.95),
-        entities=rows,
-        flows=flows,
-        factors=[{"name": "demand", "process": "gbm", "volatility": 0.3}],
-        sensitivities=[
-            {"target": f"sales_{i}", "factor": "demand", "elasticity": 0.5 + i % 2} for i in range(count)
-        ],
-        measures=[{"measure": "sales", "flow": "kind:revenue"}],
-    )
