@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import gpustress as gs
+from gpustress import cli
 from gpustress.backends import ENVIRONMENT_VARIABLE
 from needs import require
 
@@ -39,3 +44,20 @@ def backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param.name
     require(NEEDED_BY.get(name, name), request.param.works, f"backend {name}: {request.param.reason}")
     return name
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run the command line in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: object) -> tuple[int | str, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gpustress", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            with pytest.raises(SystemExit) as leaving:
+                cli.main()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return leaving.value.code or 0, *capsys.readouterr()
+
+    return run

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from gpustress import cli
 from gpustress.simulation import simulate
 from gpustress.store import read_result
 from gpustress.summary import summarise
@@ -47,23 +46,6 @@ def folder(tmp_path):
     system = made_system(entities=entities, flows=flows, loans=LOAN, scenarios=SCENARIOS)
     system.write(tmp_path / "system")
     return tmp_path / "system"
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the command line in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gpustress", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGINT)
-        try:
-            with pytest.raises(SystemExit) as leaving:
-                cli.main()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        return leaving.value.code or 0, *capsys.readouterr()
-
-    return run
 
 
 def command(*arguments, **options):

@@ -15,7 +15,6 @@ import pytest
 
 import build
 import gpustress as gs
-from gpustress import cli
 from gpustress.backends import ENVIRONMENT_VARIABLE, get_backend, self_test
 from gpustress.backends.base import Block, Hardware, Outcome, Series
 from gpustress.backends.native import backend as native
@@ -286,23 +285,14 @@ def test_threads_are_an_upper_bound_and_change_no_bit(backend: str, system: gs.S
 # --------------------------------------------------------------------------- command line
 
 
-def call(capsys: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[object, str, str]:
-    monkeypatch.setattr(sys, "argv", ["gpustress", *arguments])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return leaving.value.code, *capsys.readouterr()
-
-
-def test_info_tells_versions_devices_and_what_is_missing(
-    register: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info_tells_versions_devices_and_what_is_missing(register: Any, call: Any) -> None:
     register(absent=raising(ImportError("no such library")), fake=fake())
-    code, out, err = call(capsys, monkeypatch, "info")
+    code, out, err = call("info")
     assert (code, err) == (0, "")
     assert "backend absent: does not work: no such library; buy a device\n" in out
     assert "fakelib 1.2.3" in out
     assert "Testdevice 9000: 80.0 GB of memory, driver 550.54" in out
-    told = json.loads(call(capsys, monkeypatch, "info", "--json")[1])
+    told = json.loads(call("info", "--json")[1])
     assert [(one["name"], one["works"]) for one in told["backends"]] == [
         ("numpy", True), ("absent", False), ("fake", True),
     ]  # fmt: skip
@@ -312,15 +302,13 @@ def test_info_tells_versions_devices_and_what_is_missing(
 
 
 def test_the_command_line_tells_of_a_fallback_in_one_line(
-    register: Any, system: gs.System, tmp_path: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    register: Any, system: gs.System, tmp_path: Any, call: Any
 ) -> None:
     register(broken=raising(RuntimeError("sparks")))
     system.write(tmp_path / "system")
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        code, out, err = call(
-            capsys, monkeypatch, "run", str(tmp_path / "system"), "--paths", "2", "--threads", "2"
-        )
+        code, out, err = call("run", str(tmp_path / "system"), "--paths", "2", "--threads", "2")
     assert code == 0
     assert "backend numpy" in out
     assert err.startswith("Warning: backend `broken` should work here and does not (RuntimeError: sparks)")
@@ -329,9 +317,9 @@ def test_the_command_line_tells_of_a_fallback_in_one_line(
 
 @pytest.mark.parametrize("threads", ["0", "many", str(MOST_THREADS + 1)])
 def test_a_wrong_number_of_threads_is_bad_input(
-    system: gs.System, tmp_path: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, threads: str
+    system: gs.System, tmp_path: Any, call: Any, threads: str
 ) -> None:
     system.write(tmp_path / "system")
-    code, out, err = call(capsys, monkeypatch, "run", str(tmp_path / "system"), "--threads", threads)
+    code, out, err = call("run", str(tmp_path / "system"), "--threads", threads)
     assert (code, out) == (2, "")
     assert "threads" in err
