@@ -10,6 +10,7 @@ import numpy as np
 from ..base import Block, Hardware, Outcome, Series, Trace
 from .credit import thresholds
 from .factors import Drivers
+from .margins import Margins
 from .period import Plan, Simulation
 
 if TYPE_CHECKING:
@@ -72,13 +73,17 @@ class NumpyBackend:
         return outcome
 
     def trace(self, program: Program, block: Block, scenario: int) -> Trace:
-        """One scenario, with everything that happened on the way."""
-        drivers, limits = Drivers(program, block), thresholds(program, block)
-        simulation = Simulation(program, Plan(program), scenario, block, drivers, limits, ())
+        """One scenario, with everything that happened on the way.
+
+        The reference's trace also holds `margin` (P, T): how near the path has come so far to another decision,
+        relative (`Margins`). Where that is next to nothing, another backend may decide otherwise.
+        """
+        drivers, limits, margins = Drivers(program, block), thresholds(program, block), Margins(block.paths)
+        simulation = Simulation(program, Plan(program), scenario, block, drivers, limits, (), margins)
         periods = []
         for t in range(program.periods):
             simulation.period(t)
-            periods.append(simulation.snapshot())
+            periods.append(simulation.snapshot() | {"margin": margins.nearest.copy()})
         arrays = {name: np.stack([period[name] for period in periods]) for name in periods[0]}
         # (T, items, P) or (T, P) -> (P, T, items) or (P, T)
         return Trace({name: np.moveaxis(array, -1, 0).copy() for name, array in arrays.items()})

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...program import Program
+    from .margins import Margins
 
 RESIDUE: Final = (
     1e-12  # of all that was capitalised: below it a book is what rounding left of one written down
@@ -33,7 +34,7 @@ class Books:
         Of the last period, both positive.
     """
 
-    def __init__(self, program: Program, sheet: BalanceSheet, paths: int):
+    def __init__(self, program: Program, sheet: BalanceSheet, paths: int, margins: Margins | None):
         self._program = program
         self.balance = np.repeat(program.opening_balance[:, None], paths, axis=1)
         self.share_drawn = np.repeat((program.draw_flow < 0).astype(np.float64)[:, None], paths, axis=1)
@@ -44,7 +45,7 @@ class Books:
         # Sum of all payments capitalised before period t; what is written down in t are n periods of it.
         self._capitalised = np.zeros((program.periods + 1, capex, paths))
         self._impaired = np.zeros((capex, paths), dtype=bool)
-        self._sheet = sheet
+        self._sheet, self._margins = sheet, margins
 
     def lend(self, t: int, effects: int, billed: NDArray[np.float64], paid: NDArray[np.float64]) -> None:
         """Raise balances by draws and lower them by principal repaid. Without gates draws are received in full."""
@@ -101,7 +102,10 @@ class Books:
             if not may_fail.any():
                 return insolvent
             assets, liabilities = self._sheet(failed | insolvent, cash, self.book, self.balance)
-            new = may_fail & ~insolvent & (assets < (1.0 - SOLVENCY_TOLERANCE) * liabilities)
+            judged, least = may_fail & ~insolvent, (1.0 - SOLVENCY_TOLERANCE) * liabilities
+            if self._margins is not None:
+                self._margins.note(assets, least, judged)
+            new = judged & (assets < least)
             if not new.any():
                 return insolvent
             insolvent |= new

@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .margins import Margins
+
 
 @dataclass(frozen=True)
 class Claims:
@@ -25,6 +27,10 @@ class Claims:
         Billed amounts in the order of the receivers' sums.
     receives : ndarray (N, P) of bool
         Who has not stopped.
+    path : ndarray (P,) of int
+        The block's path of each column.
+    margins : Margins or None
+        Where it is noted how near somebody is to being short.
     """
 
     own: NDArray[np.float64]
@@ -32,6 +38,8 @@ class Claims:
     reserve: NDArray[np.float64]
     billed: NDArray[np.float64]
     receives: NDArray[np.bool_]
+    path: NDArray[np.intp]
+    margins: Margins | None
 
     def of(self, paths: NDArray[np.intp]) -> Claims:
         """The same for some of the paths."""
@@ -41,4 +49,6 @@ class Claims:
             reserve=self.reserve,
             billed=np.take(self.billed, paths, axis=1),
             receives=np.take(self.receives, paths, axis=1),
+            path=self.path[paths],
+            margins=self.margins,
         )

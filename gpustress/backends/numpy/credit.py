@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ...program import Program
     from ..base import Block
+    from .margins import Margins
 
 
 def thresholds(program: Program, block: Block) -> NDArray[np.float64]:
@@ -40,8 +41,11 @@ def events(
     gathered: NDArray[np.float64],
     limits: NDArray[np.float64],
     alive: NDArray[np.bool_],
+    margins: Margins | None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Who of the living is hit in this period: by a scenario's `fail_at`, else by credit; two masks (N, P)."""
     imposed = alive & (program.fail_at[scenario] == t)[:, None]
-    credit = alive & ~imposed & (program.hazard[scenario] > 0.0)[:, None] & (gathered >= limits)
-    return imposed, credit
+    exposed = alive & ~imposed & (program.hazard[scenario] > 0.0)[:, None]
+    if margins is not None:
+        margins.note(gathered, limits, exposed)
+    return imposed, exposed & (gathered >= limits)

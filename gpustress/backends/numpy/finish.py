@@ -68,6 +68,7 @@ class _Network:
 
     def __init__(self, program: Program, rows: RowSums, claims: Claims):
         self._costs = program.default_costs
+        self._path, self._margins = claims.path, claims.margins
         self._own = claims.own[:, 0]
         self._due = claims.due[:, :, 0]
         self._reserve = claims.reserve[:, 0]
@@ -80,7 +81,10 @@ class _Network:
 
     def is_short(self, receipts: NDArray[np.float64]) -> NDArray[np.bool_]:
         senior = self._due[OPERATING] + self._due[DEBT]
-        return np.asarray(self._own + receipts < (1.0 - MET_TOLERANCE) * senior)
+        liquid, least = self._own + receipts, (1.0 - MET_TOLERANCE) * senior
+        if self._margins is not None:
+            self._margins.note(liquid[:, None], least[:, None], (senior > 0.0)[:, None], paths=self._path)
+        return np.asarray(liquid < least)
 
     def marginal_rank(self, receipts: NDArray[np.float64], short: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The first rank that is not met, (N,); ALL_MET where there is none."""

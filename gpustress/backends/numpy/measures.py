@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...program import Program
+    from .margins import Margins
     from .rows import RowSums
 
 PAYBACK_TOLERANCE: Final = 1e-9  # of the sum so far of |weight * paid|
@@ -24,9 +25,9 @@ class Measures:
     payback : ndarray (M, P) of int16
     """
 
-    def __init__(self, program: Program, sums: RowSums, paths: int):
+    def __init__(self, program: Program, sums: RowSums, paths: int, margins: Margins | None):
         self._discount = program.discount
-        self._sums = sums
+        self._sums, self._margins = sums, margins
         self._line, self._weight = (
             program.measure_line[sums.columns],
             program.measure_weight[sums.columns, None],
@@ -58,5 +59,8 @@ class Measures:
         self.npv += value * self._discount[t]
         np.minimum(self.trough, self.total, out=self.trough)
         # The running total is negative in t: it pays back in t + 1 at the earliest.
-        self.payback[self.total < -PAYBACK_TOLERANCE * self._gross] = t + 1
+        least = -PAYBACK_TOLERANCE * self._gross
+        self.payback[self.total < least] = t + 1
+        if self._margins is not None:
+            self._margins.note(self.total, least, self._gross > 0.0, size=self._gross)
         return value

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...program import Program
     from ..base import Block, Outcome, Series
+    from .margins import Margins
 
 NEVER: Final = np.int32(2**30)  # later than any period with any lag
 CREDIT, LIQUIDITY, SOLVENCY, IMPOSED = (
@@ -50,6 +51,7 @@ class Simulation:
         drivers: factors.Drivers,
         limits: NDArray[np.float64],
         series: tuple[Series, ...],
+        margins: Margins | None = None,
     ):
         entities, paths = program.entity_count, block.paths
         self._program, self._plan, self._scenario, self._block = program, plan, scenario, block
@@ -57,8 +59,9 @@ class Simulation:
         self._shocks = factors.shocks(program, scenario, drivers)
         self._jumps = drivers.jump
         self._limits = limits
-        self._books = Books(program, plan.balance_sheet, paths)
-        self._measures = Measures(program, plan.measure_sums, paths)
+        self._margins = margins
+        self._books = Books(program, plan.balance_sheet, paths, margins)
+        self._measures = Measures(program, plan.measure_sums, paths, margins)
         self._record = Record(program, paths, series)
         self._y = np.repeat(program.start[:, None], paths, axis=1)
         self._gathered = np.zeros((entities, paths))
@@ -80,7 +83,9 @@ class Simulation:
         if effects != NO_EFFECTS:
             self._gathered = credit.gather(program, scenario, self._gathered, plan.hazard_power(log_ratio))
             alive = record.failed_at == program.periods
-            imposed, by_credit = credit.events(program, scenario, t, self._gathered, self._limits, alive)
+            imposed, by_credit = credit.events(
+                program, scenario, t, self._gathered, self._limits, alive, self._margins
+            )
             record.fail(t, imposed, IMPOSED)
             record.fail(t, by_credit, CREDIT)
             self._stops_at[:-1][imposed | by_credit] = t
@@ -96,7 +101,7 @@ class Simulation:
         line_interest = program.line_rate[:, None] * np.maximum(-opening, 0.0) * going
         line = program.credit_line[scenario][:, None]
         settled = plan.settlement.settle(
-            effects, billed, opening, deposit_interest, line_interest, line, going
+            effects, billed, opening, deposit_interest, line_interest, line, going, self._margins
         )
         self._exact += settled.exact
         self._updates += settled.updates

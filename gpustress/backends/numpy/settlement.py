@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...program import Program
+    from .margins import Margins
 
 SHORT_TOLERANCE: Final = 1e-9  # who lacks less than this share of what is due is not short
 RATIO_TOLERANCE: Final = 1e-12  # the updates rest once none lowers a ratio by more
@@ -73,6 +74,7 @@ class Settlement:
         line_interest: NDArray[np.float64],
         credit_line: NDArray[np.float64],
         going: NDArray[np.bool_],
+        margins: Margins | None,
     ) -> Settled:
         """Clear one period.
 
@@ -96,6 +98,8 @@ class Settlement:
             reserve=self._program.reserve[:, None],
             billed=self._receipts.arrange(billed),
             receives=going,
+            path=np.arange(paths),
+            margins=margins,
         )
         ratio = np.ones((len(RANKS), entities + 1, paths))
         short = np.zeros((entities, paths), dtype=bool)
@@ -123,7 +127,10 @@ class Settlement:
         alpha, beta = self._program.default_costs
         liquid = claims.own + receipts
         due_senior = claims.due[OPERATING] + claims.due[DEBT]
-        short = liquid < (1.0 - SHORT_TOLERANCE) * due_senior
+        least = (1.0 - SHORT_TOLERANCE) * due_senior
+        short = liquid < least
+        if claims.margins is not None:
+            claims.margins.note(liquid, least, due_senior > 0.0, paths=claims.path)
         funds = np.where(short, alpha * claims.own + beta * receipts, liquid)
         ratio = np.empty_like(claims.due)
         ratio[OPERATING] = _share(funds, claims.due[OPERATING])
@@ -137,8 +144,7 @@ class Settlement:
         self, claims: Claims, ratio: NDArray[np.float64], short: NDArray[np.bool_]
     ) -> tuple[int, int]:
         """Lower `ratio` to the greatest fixed point and set `short`; a path that rests is left as it is."""
-        paths = np.arange(ratio.shape[2])  # the path of each column that is still computed
-        moving = np.ones(len(paths), dtype=bool)  # of these, who has not come to rest
+        moving = np.ones(len(claims.path), dtype=bool)  # of the paths still computed, those not at rest
         now, updates = ratio.copy(), 0
         for _ in range(PLAIN_UPDATES):
             receipts = self._received(claims, now)
@@ -147,16 +153,17 @@ class Settlement:
             moves = moving & (now[:, :-1] - lower > RATIO_TOLERANCE).any(axis=(0, 1))
             updates += int(np.count_nonzero(moving))
             rests = np.flatnonzero(moving & ~moves)
-            ratio[:, :-1, paths[rests]], short[:, paths[rests]] = lower[:, :, rests], is_short[:, rests]
+            at_rest = claims.path[rests]
+            ratio[:, :-1, at_rest], short[:, at_rest] = lower[:, :, rests], is_short[:, rests]
             moving, now[:, :-1] = moves, lower
             left = np.flatnonzero(moving)
             if len(left) == 0:
                 return 0, updates
             if 2 * len(left) < len(moving):
-                paths, moving, claims = paths[left], moving[left], claims.of(left)
+                moving, claims = moving[left], claims.of(left)
                 now, receipts, is_short = now[:, :, left], receipts[:, left], is_short[:, left]
         for column in np.flatnonzero(moving):
-            path = paths[column]
+            path = claims.path[column]
             ratio[:, :-1, path], short[:, path] = finish_exactly(
                 self._program,
                 self._receipts,
