@@ -100,6 +100,19 @@ def crowd(count: int) -> System:
     )
 
 
+def ring_of_the_short(leak: float) -> System:
+    """Three without means owe each other in a circle; the less it leaks, the more updates it takes to settle."""
+    names = ("a", "b", "c")
+    return small(
+        entities=[entity(name) for name in names],
+        flows=[flow(f"from_{a}", a, b, 1.0) for a, b in zip(names, "bca", strict=True)]
+        + [flow("leak", "a", None, leak), flow("income", None, "a", 0.4 * leak)],
+        factors=[{"name": "demand", "process": "gbm", "volatility": 0.3}],
+        sensitivities=[{"target": "income", "factor": "demand", "elasticity": 1.0}],
+        measures=[{"measure": "income", "flow": "income"}],
+    )
+
+
 def every_series(made: System) -> list[str]:
     """All that `record=` can name."""
     names = [f"cash:{name}" for name in made.entity_names] + [f"flow:{name}" for name in made.flow_names]

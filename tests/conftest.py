@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import gpustress as gs
 from gpustress import cli
-from gpustress.backends import ENVIRONMENT_VARIABLE
+from gpustress.backends import ENVIRONMENT_VARIABLE, BackendInfo
 from needs import require
 
 NEEDED_BY = {"native": "compiler", "cupy": "gpu"}  # as GPUSTRESS_REQUIRE names it
@@ -32,18 +32,31 @@ def _no_backend_from_outside() -> None:
     os.environ.pop(ENVIRONMENT_VARIABLE, None)
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
+def turns(*leaving_out: str) -> list[Any]:
+    """A parameter for each backend that this version knows."""
+    return [
         pytest.param(info, id=info.name, marks=[pytest.mark.gpu] if NEEDED_BY.get(info.name) == "gpu" else [])
         for info in gs.backends()
-    ],
-)
+        if info.name not in leaving_out
+    ]
+
+
+def working_backend(info: BackendInfo) -> str:
+    """Its name; the test is skipped where it does not work here."""
+    require(NEEDED_BY.get(info.name, info.name), info.works, f"backend {info.name}: {info.reason}")
+    return info.name
+
+
+@pytest.fixture(scope="session", params=turns())
 def backend(request: pytest.FixtureRequest) -> str:
-    """The name of each backend in turn; skipped where one does not work here."""
-    name: str = request.param.name
-    require(NEEDED_BY.get(name, name), request.param.works, f"backend {name}: {request.param.reason}")
-    return name
+    """The name of each backend in turn."""
+    return working_backend(request.param)
+
+
+@pytest.fixture(scope="session", params=turns("numpy"))
+def other_backend(request: pytest.FixtureRequest) -> str:
+    """The name of each backend in turn that is not the reference."""
+    return working_backend(request.param)
 
 
 @pytest.fixture

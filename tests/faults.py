@@ -95,8 +95,8 @@ FAULTS = (
     _backend("reserve ignored", "settlement", " - claims.due[DEBT] - claims.reserve", " - claims.due[DEBT]"),
     _backend("slow rings are cut off instead of finished", "settlement",
              "for column in np.flatnonzero(moving):",
-             "ratio[:, :-1, paths] = now[:, :-1]\n        short[:, paths] = is_short\n        for column in"
-             " ():"),
+             "ratio[:, :-1, claims.path] = now[:, :-1]\n        short[:, claims.path] = is_short\n        for "
+             "column in ():"),
     _backend("updates stop before they rest", "settlement",
              "RATIO_TOLERANCE: Final = 1e-12", "RATIO_TOLERANCE: Final = 1e-2"),
     _backend("who has stopped is still paid", "settlement",
@@ -149,7 +149,7 @@ FAULTS = (
           "end = (np.arange(settings.periods) + 1.0) * settings.period_years",
           "end = np.arange(settings.periods) * settings.period_years"),
     _backend("payback without tolerance", "measures",
-             "self.total < -PAYBACK_TOLERANCE * self._gross", "self.total < 0.0"),
+             "least = -PAYBACK_TOLERANCE * self._gross", "least = 0.0 * self._gross"),
     _backend("payback at the first time, not for good", "measures",
              "] = t + 1\n",
              "] = np.maximum(t + 1, 0) * (self.payback[self.total < -PAYBACK_TOLERANCE * self._gross] == "
@@ -187,6 +187,24 @@ FAULTS = (
 # --------------------------------------------------------------------------- broken copies
 
 
+def seed(fault: Fault, folder: Path) -> None:
+    """Break what lies in a folder.
+
+    Raises
+    ------
+    LookupError
+        The fault's text is not there, or several times.
+    """
+    file = folder / fault.file
+    source = file.read_text(encoding="utf-8")
+    count = source.count(fault.text)
+    if count != 1:
+        raise LookupError(
+            f"{fault.file} holds the text of the fault {fault.name!r} {count} times: {fault.text!r}"
+        )
+    file.write_text(source.replace(fault.text, fault.instead), encoding="utf-8")
+
+
 @contextmanager
 def broken(fault: Fault | None) -> Iterator[ModuleType]:
     """A copy of the package with a fault, or without one."""
@@ -195,14 +213,7 @@ def broken(fault: Fault | None) -> Iterator[ModuleType]:
         copy = Path(folder) / name
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "native", "*.so"))
         if fault is not None:
-            file = copy / fault.file
-            source = file.read_text(encoding="utf-8")
-            count = source.count(fault.text)
-            if count != 1:
-                raise LookupError(
-                    f"{fault.file} holds the text of the fault {fault.name!r} {count} times: {fault.text!r}"
-                )
-            file.write_text(source.replace(fault.text, fault.instead), encoding="utf-8")
+            seed(fault, copy)
         sys.path.insert(0, folder)
         writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         importlib.invalidate_caches()
@@ -218,7 +229,7 @@ def broken(fault: Fault | None) -> Iterator[ModuleType]:
 # ------------------------------------------------------------------------------ the checks
 
 
-def _random_cases() -> list[Case]:
+def random_cases() -> list[Case]:
     """Random systems, always the same, with everything in them."""
     cases = []
     for number in range(36):
@@ -246,7 +257,7 @@ def _settings(periods: int, costs: tuple[float, float] = (1.0, 1.0)) -> dict[str
     }
 
 
-def _worked_cases() -> dict[str, Case]:
+def worked_cases() -> dict[str, Case]:
     """What random systems seldom have."""
     ring = [Payment(i, (i + 1) % 3, DEBT, 1.0) for i in range(3)]
     ends = [Payment(0, None, DEBT, 1e-3), Payment(None, 0, DEBT, 4e-4), Payment(1, None, 2, 1e-4)]
@@ -296,7 +307,7 @@ def _worked_cases() -> dict[str, Case]:
 @functools.cache
 def checks() -> list[tuple[str, Case, list[tuple[str, int, dict[str, Any]]]]]:
     """Name, question and the oracle's answer."""
-    named = _worked_cases() | {f"random system {number}": case for number, case in enumerate(_random_cases())}
+    named = worked_cases() | {f"random system {number}": case for number, case in enumerate(random_cases())}
     return [(name, case, case.expected()) for name, case in named.items()]
 
 

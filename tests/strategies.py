@@ -636,8 +636,9 @@ def systems(
     max_periods: int = 10,
     max_scenarios: int = 3,
     edge: bool = True,
+    **fixed,
 ):
-    """A random valid system: (settings, tables)."""
+    """A random valid system: (settings, tables); `fixed` are entries of its shape that are not drawn."""
 
     def up_to(most: int, least: int = 0) -> int:
         return draw(st.integers(least, max(least, most)))
@@ -668,7 +669,7 @@ def systems(
         "shuffled": draw(st.booleans()),
         "edge": edge,
     }
-    return Maker(Random(draw(st.integers(0, 2**32 - 1))), shape).make()
+    return Maker(Random(draw(st.integers(0, 2**32 - 1))), shape | fixed).make()
 
 
 @st.composite

@@ -1,34 +1,40 @@
-"""The compiled backend: the same bits on every level, for any lanes, threads and blocks, and the reference's answer."""
+"""The compiled backend: the same bits on every level, for any lanes, threads and blocks."""
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import build
 import gpustress as gs
 import strategies
+from bits import same_bits
 from build import Tables, examples
-from gpustress.backends import get_backend
-from gpustress.backends.base import Block, Outcome
+from faults import Fault
+from gpustress.backends.base import Backend, Block, Series
+from gpustress.backends.native.backend import compiled_kernels
 from gpustress.compilation import compile_program
 from gpustress.program import Program
 from gpustress.system import System
 from gpustress.threads import THREADS_VARIABLE
+from kernel_copies import COMPILER, kernels_with
 from needs import require
 
-AMOUNTS = 1e-9  # relative to what is at stake
-ARRAYS = [field.name for field in dataclasses.fields(Outcome)]
+LANES = {1, 4, 8, 16}  # one is the scalar build of the same source
+Arrays = dict[str, NDArray[Any]]
 Drawn = tuple[dict[str, Any], Tables]
 
 
@@ -42,75 +48,120 @@ def native() -> Any:
     return native
 
 
-def program_of(system: System, effects: tuple[str, ...] = ("full",)) -> Program:
-    return compile_program(system, system.scenarios, effects)
+def program_of(system: System) -> Program:
+    """A system under its scenarios, each with all effects."""
+    return compile_program(system, system.scenarios, strategies.EFFECTS)
 
 
-def assert_same_bits(one: Outcome, other: Outcome) -> None:
-    for name in ARRAYS:
-        a, b = getattr(one, name), getattr(other, name)
-        assert a.dtype == b.dtype
-        assert np.array_equal(a.view(np.uint8), b.view(np.uint8)), name
+def everything(backend: Backend, program: Program, block: Block) -> Arrays:
+    """All that a backend can say of a block: outcome, every series, traces; the paths are the second axis."""
+    counts = {"cash": program.entity_count, "flow": program.flow_count, "measure": program.measure_count}
+    counts |= {"factor": program.factor_count, "estate": 1}
+    series = tuple(Series(kind, item) for kind, count in counts.items() for item in range(count))
+    said = dataclasses.asdict(backend.simulate(program, block, series))
+    for s in range(len(program.scenarios)):
+        trace = backend.trace(program, block, s).arrays
+        said |= {f"{name} of {s}": array[None] for name, array in trace.items()}
+    return said
 
 
-def parts(outcomes: list[Outcome]) -> dict[str, np.ndarray]:
-    """Outcomes of consecutive blocks as one; counts are added."""
-    joined = {}
-    for name in ARRAYS:
-        arrays = [getattr(outcome, name) for outcome in outcomes]
-        joined[name] = sum(arrays) if arrays[0].ndim == 1 else np.concatenate(arrays, axis=1)
-    return joined
+def in_blocks(backend: Backend, program: Program, block: Block, size: int) -> Arrays:
+    """The same, put together from blocks of `size` paths."""
+    end = block.first_path + block.paths
+    said = [
+        everything(backend, program, Block(block.seed, first, min(size, end - first)))
+        for first in range(block.first_path, end, size)
+    ]
+    parts = {name: [one[name] for one in said] for name in said[0]}
+    return {
+        name: np.sum(arrays, axis=0) if arrays[0].ndim == 1 else np.concatenate(arrays, axis=1)
+        for name, arrays in parts.items()
+    }
+
+
+def differing(one: Arrays, other: Arrays) -> list[str]:
+    """What is not the same to the bit."""
+    assert list(one) == list(other)
+    return [name for name in one if not same_bits(one[name], other[name])]
+
+
+def lanes_of(native: Any) -> dict[str, int]:
+    """The lanes of every level that runs here."""
+    levels = {level: compiled_kernels().lanes(level) for level in native.levels()}
+    missing = sorted(LANES - set(levels.values()))
+    require("native", not missing, f"no {missing} lanes: build with -C cmake.define.GPUSTRESS_ALL_LANES=ON")
+    return levels
 
 
 @examples(30)
-@given(system=strategies.systems(max_entities=12), seed=st.integers(0, 2**64 - 1))
-def test_every_level_and_number_of_lanes_gives_the_same_bits(native: Any, system: Drawn, seed: int) -> None:
-    program = program_of(build.system(*system), strategies.EFFECTS)
-    first, *others = native.levels()
-    assert len(others) >= 1
-    block = Block(seed, 5, 17 + 1)  # one path more than the widest vector
-    expected = native.NativeBackend(first, threads=1).simulate(program, block)
-    for level in others:
-        assert_same_bits(native.NativeBackend(level, threads=1).simulate(program, block), expected)
+@given(
+    system=strategies.systems(max_entities=12),
+    seed=st.integers(0, 2**64 - 1),
+    threads=st.integers(1, 8),
+    size=st.integers(1, 18),
+)
+def test_no_level_lanes_threads_or_blocks_change_a_bit(
+    native: Any, system: Drawn, seed: int, threads: int, size: int
+) -> None:
+    """Every level that runs here, against one path at a time on one thread."""
+    levels = lanes_of(native)
+    program = program_of(build.system(*system))
+    block = Block(seed, 5, 18)  # more than the widest vector
+    scalar = next(level for level, lanes in levels.items() if lanes == 1)
+    expected = everything(native.NativeBackend(scalar, threads=1), program, block)
+    for level in levels:
+        said = in_blocks(native.NativeBackend(level, threads), program, block, size)
+        assert differing(said, expected) == [], level
 
 
-@pytest.mark.parametrize("threads", [2, 3, 8])
+@pytest.mark.parametrize("leak", [1.0, 1e-4])
+def test_rings_settle_to_the_same_bits_on_every_level(native: Any, leak: float) -> None:
+    """Each path takes another number of updates to rest, or is finished exactly."""
+    program, block = program_of(build.ring_of_the_short(leak)), Block(7, 0, 33)
+    said = [everything(native.NativeBackend(level), program, block) for level in lanes_of(native)]
+    assert (said[0]["exact_finishes"] > 0).any() == (leak < 1.0)
+    for other in said[1:]:
+        assert differing(other, said[0]) == []
+
+
+@pytest.mark.parametrize("threads", range(2, 9))
 def test_threads_change_no_bit(native: Any, threads: int) -> None:
-    program = program_of(reference())
-    alone = native.NativeBackend(threads=1).simulate(program, Block(7, 0, 301))
-    assert_same_bits(native.NativeBackend(threads=threads).simulate(program, Block(7, 0, 301)), alone)
+    program, block = program_of(reference()), Block(7, 0, 101)
+    alone = everything(native.NativeBackend(threads=1), program, block)
+    assert differing(everything(native.NativeBackend(threads=threads), program, block), alone) == []
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 64])
 def test_blocks_change_no_bit(native: Any, size: int) -> None:
-    program, backend = program_of(reference()), native.NativeBackend()
-    whole = backend.simulate(program, Block(7, 0, 70))
-    blocks = [
-        backend.simulate(program, Block(7, first, min(size, 70 - first))) for first in range(0, 70, size)
-    ]
-    for name, joined in parts(blocks).items():
-        assert np.array_equal(joined, getattr(whole, name)), name
+    program, block, backend = program_of(reference()), Block(7, 3, 70), native.NativeBackend()
+    whole = everything(backend, program, block)
+    assert differing(in_blocks(backend, program, block, size), whole) == []
 
 
-@pytest.mark.parametrize("entities", [1, 3, 40, 300])
-def test_native_agrees_with_the_reference(native: Any, entities: int) -> None:
-    """Rings of many, with little cash: decisions are the same, amounts to 1e-9 of what is at stake."""
-    system = build.crowd(entities)
-    program = program_of(system, ("first_round", "full"))
-    block = Block(3, 0, 9)
-    ours, reference_ = (
-        native.NativeBackend().simulate(program, block),
-        get_backend("numpy").simulate(program, block),
-    )
-    stake = np.abs(program.cash).max() + program.amount.max() * program.entity_count
-    assert np.array_equal(ours.failed_at, reference_.failed_at)
-    assert np.array_equal(ours.cause, reference_.cause)
-    assert np.array_equal(ours.updates, reference_.updates)
-    for name in ("final_cash", "lowest_liquidity", "total", "npv", "trough"):
-        assert np.abs(getattr(ours, name) - getattr(reference_, name)).max(initial=0.0) <= AMOUNTS * stake, (
-            name
-        )
-    assert (ours.failed_at < program.periods).any()
+@pytest.fixture(scope="module")
+def scalar() -> Iterator[Backend]:
+    require("compiler", shutil.which(COMPILER), "no C++ compiler")
+    with kernels_with(None) as backend:
+        yield backend
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("a path at rest goes on", "settlement.h", "select(moving & unmet, ", "select(unmet, "),
+        Fault("the exact finish takes the first lane", "finish.h", "lane(of_lane)", "lane(0)"),
+        Fault("all lanes draw for the first path", "factors.h", "first_path + (word)lane", "first_path"),
+        None,
+    ],
+    ids=lambda fault: fault.name if fault else "no fault",
+)
+def test_a_path_moved_by_its_neighbours_would_be_seen(scalar: Backend, fault: Fault | None) -> None:
+    moved = []
+    with kernels_with(fault, lanes=4) as backend:
+        for leak in (1.0, 1e-4):
+            program, block = program_of(build.ring_of_the_short(leak)), Block(7, 0, 9)
+            moved += differing(everything(backend, program, block), everything(scalar, program, block))
+    assert bool(moved) == (fault is not None)
 
 
 def test_ctrl_c_is_answered_within_a_second(native: Any) -> None:
