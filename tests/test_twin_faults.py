@@ -48,7 +48,7 @@ IN_THE_REFERENCE = {fault.name: fault for fault in FAULTS}
 @functools.cache
 def questions() -> list[tuple[Program, Block]]:
     asked = []
-    for case in (*worked_cases().values(), *random_cases()[:18]):
+    for case in (*worked_cases().values(), *random_cases()[:12]):
         made = build.system(case.settings, case.tables)
         effects = (case.effects,) if isinstance(case.effects, str) else case.effects
         asked.append((compile_program(made, made.scenarios, effects), Block(case.seed, 0, case.paths)))

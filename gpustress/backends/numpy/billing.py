@@ -61,11 +61,14 @@ def gate(program: Program, effects: int, t: int, stops_at: NDArray[np.int32]) ->
     stops_at : ndarray (N + 1, P)
         Period from which an entity neither pays nor receives; the last row is `outside`, which never stops.
     """
-    if effects != FULL or not (stops_at <= t).any():
+    going = (stops_at > t).astype(np.float64)
+    if effects != FULL or going.all():
         return None
-    payer_stop = stops_at[program.payer]
-    relet = np.where(t >= payer_stop + program.relet_lag[:, None], program.relet_price[:, None], 0.0)
-    left = np.where(payer_stop <= t, relet, 1.0)
-    ended = (payer_stop <= t) | (stops_at[program.receiver] <= t) | (stops_at[program.tenant] <= t)
-    left[(program.rank == DISCRETIONARY)[:, None] & ended] = 0.0
+    left: NDArray[np.float64] = going[program.payer]
+    discretionary = np.flatnonzero(program.rank == DISCRETIONARY)
+    for party in (program.receiver, program.tenant):
+        left[discretionary] *= going[party[discretionary]]
+    let_again = np.flatnonzero((program.rank != DISCRETIONARY) & (program.relet_price > 0.0))
+    relet = t >= stops_at[program.payer[let_again]] + program.relet_lag[let_again, None]
+    left[let_again] = np.where(relet, program.relet_price[let_again, None], left[let_again])
     return left

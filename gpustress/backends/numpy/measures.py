@@ -52,9 +52,10 @@ class Measures:
         ndarray (M, P)
             m(t).
         """
-        terms = self._weight * lines[self._line]
+        terms = lines[self._line]
+        terms *= self._weight
         value = self._sums.add(terms)
-        self._gross += self._sums.add(np.abs(terms))
+        self._gross += self._sums.add(np.abs(terms, out=terms))
         self.total += value
         self.npv += value * self._discount[t]
         np.minimum(self.trough, self.total, out=self.trough)

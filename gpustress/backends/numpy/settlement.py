@@ -133,11 +133,11 @@ class Settlement:
             claims.margins.note(liquid, least, due_senior > 0.0, paths=claims.path)
         funds = np.where(short, alpha * claims.own + beta * receipts, liquid)
         ratio = np.empty_like(claims.due)
-        ratio[OPERATING] = _share(funds, claims.due[OPERATING])
+        _share(funds, claims.due[OPERATING], out=ratio[OPERATING])
         left = np.maximum(0.0, funds - claims.due[OPERATING])
-        ratio[DEBT] = _share(left, claims.due[DEBT])
+        _share(left, claims.due[DEBT], out=ratio[DEBT])
         left = np.maximum(0.0, left - claims.due[DEBT] - claims.reserve)
-        ratio[DISCRETIONARY] = _share(left, claims.due[DISCRETIONARY])
+        _share(left, claims.due[DISCRETIONARY], out=ratio[DISCRETIONARY])
         return ratio, short
 
     def _fixed_point(
@@ -146,10 +146,10 @@ class Settlement:
         """Lower `ratio` to the greatest fixed point and set `short`; a path that rests is left as it is."""
         moving = np.ones(len(claims.path), dtype=bool)  # of the paths still computed, those not at rest
         now, updates = ratio.copy(), 0
-        for _ in range(PLAIN_UPDATES):
-            receipts = self._received(claims, now)
+        for update in range(PLAIN_UPDATES):
+            receipts = self._received(claims, now if update > 0 else None)
             target, is_short = self._update(claims, receipts)
-            lower = np.minimum(now[:, :-1], target)
+            lower = np.minimum(now[:, :-1], target, out=target)
             moves = moving & (now[:, :-1] - lower > RATIO_TOLERANCE).any(axis=(0, 1))
             updates += int(np.count_nonzero(moving))
             rests = np.flatnonzero(moving & ~moves)
@@ -174,10 +174,11 @@ class Settlement:
         return int(np.count_nonzero(moving)), updates
 
 
-def _share(funds: NDArray[np.float64], due: NDArray[np.float64]) -> NDArray[np.float64]:
+def _share(funds: NDArray[np.float64], due: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Paid / due from what there is: in full or pro rata, 1 where nothing is due."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.fmin(1.0, funds / due)  # x / 0 is infinite or not a number: fmin gives 1 for both
+        np.divide(funds, due, out=out)
+        np.fmin(1.0, out, out=out)  # x / 0 is infinite or not a number: fmin gives 1 for both
 
 
 def _paid(due: NDArray[np.float64], ratio: NDArray[np.float64]) -> NDArray[np.float64]:
