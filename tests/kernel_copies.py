@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import CFUNCTYPE, c_char_p, c_int, c_int32, c_longlong, c_ulonglong, c_void_p
+from ctypes import CFUNCTYPE, c_char_p, c_int, c_longlong, c_void_p
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cuda_entry import packed
+from cuda_standin import KERNELS
 from faults import Fault, seed
 from gpustress.backends.native import NativeBackend
 
-KERNELS = Path(__file__).resolve().parent.parent / "kernels"
 COMPILER = "c++"
 LEVEL = "copy"
 STRICT = ("-std=c++20", "-O1", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
@@ -59,35 +58,6 @@ class Level(ctypes.Structure):
     ]
 
 
-@functools.cache
-def structures() -> dict[str, type[ctypes.Structure]]:
-    """Program, Trace and Job of kernels/program.h, by name; every pointer is untyped."""
-    numbers = {"index32": c_int32, "integer": c_longlong, "word": c_ulonglong, "double": ctypes.c_double}
-    command = [COMPILER, "-x", "c++", "-E", "-P", "-DGPUSTRESS_LANES=1", str(KERNELS / "program.h")]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = {}
-    for name in ("Program", "Trace", "Job"):
-        (body,) = re.findall(rf"struct {name} {{(.*?)}};", text, re.DOTALL)
-        fields = []
-        for declaration in filter(None, map(str.strip, body.split(";"))):
-            kind, names = re.fullmatch(r"(?:const )?(\w+)(.*)", declaration, re.DOTALL).groups()
-            pointer = "*" in names
-            fields += [(field, c_void_p if pointer else numbers[kind]) for field in re.findall(r"\w+", names)]
-        found[name] = type(name, (ctypes.Structure,), {"_fields_": fields})
-    return found
-
-
-def filled(name: str, values: dict[str, Any]) -> ctypes.Structure:
-    """A structure with its fields' values; an array stands for a pointer to it."""
-    made = structures()[name]()
-    for field, kind in made._fields_:
-        value = values[field]
-        if kind is c_void_p and value is not None:
-            value = value.ctypes.data if isinstance(value, np.ndarray) else ctypes.addressof(value)
-        setattr(made, field, value)
-    return made
-
-
 class Kernels:
     """One level of the kernels, as gpustress.backends.native._kernels offers several."""
 
@@ -107,9 +77,9 @@ class Kernels:
         trace: dict[str, NDArray[Any]] | None,
         __: int,
     ) -> None:
-        program = filled("Program", arrays | sizes)
-        traced = None if trace is None else filled("Trace", trace)
-        job = filled("Job", request | result | {"trace": traced})
+        program = packed("Program", arrays | sizes)
+        traced = packed("Trace", trace) if trace else None
+        job = packed("Job", request | result | {"trace": traced and ctypes.addressof(traced)})
         room = np.empty(self._level.memory(ctypes.byref(program)) + ALIGNMENT // 8)
         start = -(-room.ctypes.data // ALIGNMENT) * ALIGNMENT
         groups = -(-request["paths"] // self._level.lanes) * sizes["scenarios"]
