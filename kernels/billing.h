@@ -15,11 +15,7 @@ GPUSTRESS_FUNCTION void bill_scheduled(const Team& team, const Program& p, const
     team.each(p.flows, [&](int flow) {
         s.billed[flow] = all_lanes(p.curves[(integer)scale[flow] * p.periods + t] * amount[flow]);
     });
-    each_of(team, p, SENSITIVE, [&](int flow) {
-        if (amount[flow] == 0.0) return;
-        const index32 first = p.flow_sensitivities_start[flow], last = p.flow_sensitivities_start[flow + 1];
-        s.billed[flow] = s.billed[flow] * power_product(s, p.flow_sensitivities_factor, p.flow_sensitivities_elasticity, first, last);
-    });
+    each_of(team, p, SENSITIVE, [&](int flow) { s.billed[flow] = s.billed[flow] * s.power[p.flow_power[flow]]; });
     each_of(team, p, INDEXED, [&](int flow) {
         s.billed[flow] = s.billed[flow] * larger(all_lanes(0.0), p.spread[flow] + s.observed[p.index[flow]]);
     });

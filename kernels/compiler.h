@@ -46,6 +46,11 @@ GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); 
 #endif
 typedef unsigned long long word;
 typedef long long integer;
+
+GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }
+GPUSTRESS_FUNCTION double infinity() { return __builtin_huge_val(); }
+GPUSTRESS_FUNCTION word high_product(word a, word b) { return (word)(((unsigned __int128)a * b) >> 64); }
 #if GPUSTRESS_LANES == 1
 #ifdef GPUSTRESS_REAL
 typedef GPUSTRESS_REAL real;  // in place of a double: one that counts its operations (bench/native/counted.h)
@@ -54,32 +59,10 @@ typedef double real;
 #endif
 typedef bool mask;
 typedef integer whole;
-#else
-typedef double real __attribute__((vector_size(8 * GPUSTRESS_LANES)));
-typedef integer whole __attribute__((vector_size(8 * GPUSTRESS_LANES)));
-typedef decltype(real{} < real{}) mask;
-#endif
-
-GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
-GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }
-GPUSTRESS_FUNCTION double infinity() { return __builtin_huge_val(); }
-GPUSTRESS_FUNCTION word high_product(word a, word b) { return (word)(((unsigned __int128)a * b) >> 64); }
-#if GPUSTRESS_LANES == 1
 GPUSTRESS_FUNCTION whole bits_of(real x) { return __builtin_bit_cast(whole, x); }
 GPUSTRESS_FUNCTION real of_bits(whole x) { return __builtin_bit_cast(real, x); }
 #else
-GPUSTRESS_FUNCTION whole bits_of(real x) { return (whole)x; }
-GPUSTRESS_FUNCTION real of_bits(whole x) { return (real)x; }
-GPUSTRESS_FUNCTION real fused(real a, real b, real c) {
-    real result;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = __builtin_fma(a[lane], b[lane], c[lane]);
-    return result;
-}
-GPUSTRESS_FUNCTION real root(real x) {
-    real result;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = __builtin_sqrt(x[lane]);
-    return result;
-}
+#include "lanes.h"
 #endif
 
 #endif
@@ -94,43 +77,10 @@ GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) { return x; }
 GPUSTRESS_FUNCTION unsigned lane_bits(mask m) { return m; }
 GPUSTRESS_FUNCTION mask mask_of(word bits) { return bits != 0; }
 GPUSTRESS_FUNCTION mask no_lane() { return false; }
-#else
-GPUSTRESS_FUNCTION double lane_of(real x, int lane) { return x[lane]; }
-GPUSTRESS_FUNCTION bool lane_of(mask m, int lane) { return m[lane] != 0; }
-GPUSTRESS_FUNCTION void set_lane(real& x, int lane, double value) { x[lane] = value; }
-GPUSTRESS_FUNCTION real all_lanes(double x) {
-    real result;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = x;
-    return result;
-}
-GPUSTRESS_FUNCTION whole all_lanes_whole(integer x) {
-    whole result;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) result[lane] = x;
-    return result;
-}
-// Bit i is set where lane i is.
-GPUSTRESS_FUNCTION unsigned lane_bits(mask m) {
-#if defined(__AVX512DQ__) && GPUSTRESS_LANES == 8
-    return __builtin_ia32_cvtq2mask512((whole)m);
-#elif defined(__AVX__) && GPUSTRESS_LANES == 4
-    return (unsigned)__builtin_ia32_movmskpd256((real)m);
-#elif defined(__SSE2__) && GPUSTRESS_LANES == 2
-    return (unsigned)__builtin_ia32_movmskpd((real)m);
-#else
-    unsigned bits = 0;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) bits |= (unsigned)(m[lane] & 1) << lane;
-    return bits;
+GPUSTRESS_FUNCTION real select(mask m, real a, real b) { return m ? a : b; }
 #endif
-}
-GPUSTRESS_FUNCTION mask mask_of(word bits) {
-    whole own;
-    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) own[lane] = 1LL << lane;
-    return (mask)((all_lanes_whole((integer)bits) & own) != 0);
-}
-GPUSTRESS_FUNCTION mask no_lane() { return mask{}; }
-#endif
-GPUSTRESS_FUNCTION mask every_lane() { return all_lanes(0.0) == all_lanes(0.0); }
 GPUSTRESS_FUNCTION bool some_lane(mask m) { return lane_bits(m) != 0; }
+GPUSTRESS_FUNCTION mask every_lane() { return !no_lane(); }
 // How many of the first `lanes` lanes.
 GPUSTRESS_FUNCTION int lanes_in(mask m, int lanes) {
     int count = 0;
@@ -156,7 +106,6 @@ GPUSTRESS_FUNCTION T* guarded(T* end) {
 }
 #endif
 
-GPUSTRESS_FUNCTION real select(mask m, real a, real b) { return m ? a : b; }
 GPUSTRESS_FUNCTION real magnitude(real x) { return of_bits(bits_of(x) & all_lanes_whole(0x7fffffffffffffffLL)); }
-GPUSTRESS_FUNCTION real larger(real a, real b) { return a > b ? a : b; }
-GPUSTRESS_FUNCTION real smaller(real a, real b) { return a < b ? a : b; }
+GPUSTRESS_FUNCTION real larger(real a, real b) { return select(a > b, a, b); }
+GPUSTRESS_FUNCTION real smaller(real a, real b) { return select(a < b, a, b); }

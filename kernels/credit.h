@@ -29,11 +29,9 @@ GPUSTRESS_STEP void credit_events(const Team& team, const Program& p, const Stat
             alive = no_lane();
         }
         if (p.hazard[row + i] > 0.0) {
-            real gathered = all_lanes(p.hazard[row + i] * p.period_years);
-            const index32 first = p.hazard_sensitivities_start[i], last = p.hazard_sensitivities_start[i + 1];
-            if (first < last)
-                gathered = gathered * power_product(s, p.hazard_sensitivities_factor, p.hazard_sensitivities_elasticity, first, last);
-            s.gathered[i] = s.gathered[i] + gathered;
+            const double hazard = p.hazard[row + i] * p.period_years;
+            const index32 power = p.hazard_power[i];
+            s.gathered[i] = power < 0 ? s.gathered[i] + hazard : fused(all_lanes(hazard), s.power[power], s.gathered[i]);
             note_failure(s, i, alive & (s.gathered[i] >= s.limit[i]), t, t, CREDIT);
         }
         s.going[i] = select(s.stops_at[i] > (double)t, all_lanes(1.0), all_lanes(0.0));

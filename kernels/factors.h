@@ -87,9 +87,12 @@ GPUSTRESS_STEP void step_factors(const Team& team, const Program& p, const Job& 
     });
 }
 
-// prod_k (X_k / initial_k)^elasticity_k over a row of sensitivities that is not empty.
-GPUSTRESS_FUNCTION real power_product(const State& s, const index32* factor, const double* elasticity, int first, int last) {
-    real exponent = elasticity[first] * s.log_ratio[factor[first]];
-    for (int e = first + 1; e < last; ++e) exponent = fused(all_lanes(elasticity[e]), s.log_ratio[factor[e]], exponent);
-    return exponential(exponent);
+// prod_k (X_k / initial_k)^elasticity_k, once for all flows and hazards that have the same sensitivities.
+GPUSTRESS_STEP void raise_powers(const Team& team, const Program& p, const State& s) {
+    team.each(p.powers, [&](int r) {
+        real exponent = all_lanes(0.0);
+        for (index32 e = p.power_start[r], last = p.power_start[r + 1]; e < last; ++e)
+            exponent = fused(all_lanes(p.power_elasticity[e]), s.log_ratio[p.power_factor[e]], exponent);
+        s.power[r] = exponential(exponent);
+    });
 }

@@ -1,5 +1,9 @@
 // The kernel for one level of the processor: compiled several times, each with its own flags, GPUSTRESS_LANES and
 // GPUSTRESS_LEVEL. Everything but the entry stays inside this object.
+#if defined(__AVX512DQ__)
+#include <immintrin.h>
+#endif
+
 #include "native.h"
 
 namespace {

@@ -51,6 +51,7 @@ Program sizes_of(nb::dict sizes) {
     p.loans = nb::cast<int>(sizes["loans"]);
     p.capex_count = nb::cast<int>(sizes["capex_count"]);
     p.measures_count = nb::cast<int>(sizes["measures_count"]);
+    p.powers = nb::cast<int>(sizes["powers"]);
     return p;
 }
 

@@ -48,6 +48,7 @@ GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, cons
         draw_factors(team, p, s, scenario, t, job.seed, (word)(job.first_path + path));
         GPUSTRESS_STAGE(factors);
         step_factors(team, p, job, s, scenario, t, path);
+        raise_powers(team, p, s);
         GPUSTRESS_STAGE(credit);
         if (effects != NO_EFFECTS) credit_events(team, p, s, scenario, t);
         GPUSTRESS_STAGE(billing);

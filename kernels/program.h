@@ -17,8 +17,8 @@ typedef signed char code8;
     X(double, amount) X(index32, scale) X(index32, index) X(double, spread) X(index32, driver) \
     X(index32, driven_start) X(index32, driven_column) X(index32, relet_lag) X(double, relet_price) \
     X(index32, drawn_loan) X(index32, billing_start) X(index32, billing_column) \
-    X(index32, flow_sensitivities_start) X(index32, flow_sensitivities_factor) X(double, flow_sensitivities_elasticity) \
-    X(index32, hazard_sensitivities_start) X(index32, hazard_sensitivities_factor) X(double, hazard_sensitivities_elasticity) \
+    X(index32, power_start) X(index32, power_factor) X(double, power_elasticity) \
+    X(index32, flow_power) X(index32, hazard_power) \
     X(index32, capex) X(integer, capex_life) \
     X(integer, capex_opening_life) X(double, capex_opening_book) X(index32, borrower) X(index32, lender) \
     X(index32, principal_flow) X(index32, draw_flow) X(double, principal) \
@@ -33,6 +33,7 @@ typedef signed char code8;
 struct Program {
     index32 scenarios, periods, entities, factors, flows, loans, capex_count, measures_count, depths;
     index32 triggers;  // entities with a solvency trigger
+    index32 powers;    // distinct rows of sensitivities
     double period_years, alpha, beta;
 #define X(type, name) const type* name;
     GPUSTRESS_PROGRAM_ARRAYS(X)

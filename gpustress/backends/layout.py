@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _SERIES_KINDS: Final = get_args(SeriesKind)
 # What the entries of some sparse rows are.
 _ENTRIES: Final = {
-    "flow_sensitivities": ("sensitivity_factor", "sensitivity_elasticity"),
-    "hazard_sensitivities": ("sensitivity_factor", "sensitivity_elasticity"),
     "measures": ("measure_line", "measure_weight"),
 }
 
@@ -50,6 +48,7 @@ def sizes(program: Program) -> dict[str, Any]:
         "period_years": program.period_years,
         "alpha": program.default_costs[0],
         "beta": program.default_costs[1],
+        "powers": len(_Powers.of(program).start) - 1,
     }
 
 
@@ -68,9 +67,15 @@ def arrays(program: Program) -> Arrays:
         "book": by_entity(program.payer[program.capex]),
         "billing": _billing_lists(program),
     }
+    powers = _Powers.of(program)
     paid_at = len(RANKS) * program.payer + program.rank
     named: Arrays = {
         "has_sensitivity": np.isin(np.arange(program.factor_count), program.sensitivity_factor).view(np.int8),
+        "power_start": powers.start,
+        "power_factor": powers.factor,
+        "power_elasticity": powers.elasticity,
+        "flow_power": powers.of_flow,
+        "hazard_power": powers.of_hazard,
         "payer_bits": _payer_bits(program),
         "paid_at": paid_at,
         "receipts_paid_at": paid_at[program.receipts.column],
@@ -110,6 +115,46 @@ def _billing_lists(program: Program) -> Rows:
     ]
     start = np.cumsum([0, *map(len, lists)])
     return Rows(start.astype(np.int32), np.concatenate(lists).astype(np.int32))
+
+
+@dataclass(frozen=True)
+class _Powers:
+    """Distinct rows of sensitivities: many flows and hazards follow the factors alike."""
+
+    start: NDArray[np.int32]
+    factor: NDArray[np.int32]
+    elasticity: NDArray[np.float64]
+    of_flow: NDArray[np.int32]  # -1: none
+    of_hazard: NDArray[np.int32]
+
+    @staticmethod
+    def of(program: Program) -> _Powers:
+        places: dict[tuple[bytes, bytes], int] = {}
+        columns: list[NDArray[np.int32]] = []
+
+        def place(row: NDArray[np.int32]) -> int:
+            if not len(row):
+                return -1
+            key = program.sensitivity_factor[row].tobytes(), program.sensitivity_elasticity[row].tobytes()
+            if key not in places:
+                places[key] = len(columns)
+                columns.append(row)
+            return places[key]
+
+        of_flow, of_hazard = (
+            np.array([place(row) for row in np.split(rows.column, rows.start[1:-1])], dtype=np.int32)
+            if len(rows.start) > 1
+            else np.zeros(0, dtype=np.int32)
+            for rows in (program.flow_sensitivities, program.hazard_sensitivities)
+        )
+        column = np.concatenate([*columns, np.zeros(0, dtype=np.int32)])
+        return _Powers(
+            start=np.cumsum([0, *map(len, columns)]).astype(np.int32),
+            factor=program.sensitivity_factor[column],
+            elasticity=program.sensitivity_elasticity[column],
+            of_flow=of_flow,
+            of_hazard=of_hazard,
+        )
 
 
 def _payer_bits(program: Program) -> NDArray[np.uint64]:
