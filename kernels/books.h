@@ -22,7 +22,7 @@ GPUSTRESS_STEP void lend(const Team& team, const Program& p, const State& s, int
         s.balance[l] = s.balance[l] - s.paid[p.principal_flow[l]];
         const index32 flow = p.draw_flow[l];
         if (flow < 0 || !(p.amount[(integer)t * p.flows + flow] > 0.0)) return;
-        const real drawn = effects == FIRST_ROUND ? s.billed[flow] : s.paid[flow];
+        const real drawn = effects == FIRST_ROUND ? s.as_billed[flow] : s.paid[flow];
         s.share_drawn[l] = drawn / p.principal[l];
         s.balance[l] = s.balance[l] + drawn;
     });

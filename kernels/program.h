@@ -25,7 +25,7 @@ typedef signed char code8;
     X(double, opening_balance) X(double, loan_recovery) X(index32, holder) X(index32, issuer) X(double, exposure) \
     X(double, exposure_recovery) X(code8, exposure_is_loan) X(index32, measures_start) X(index32, measures_line) \
     X(double, measures_weight) X(index32, receipts_start) X(index32, receipts_column) X(index32, receipts_paid_at) X(word, payer_bits) \
-    X(index32, dues_start) X(index32, dues_column) X(index32, paid_at) X(code8, effects) \
+    X(index32, dues_start) X(index32, dues_column) X(code8, effects) \
     X(index32, lent_start) X(index32, lent_column) X(index32, borrowed_start) X(index32, borrowed_column) \
     X(index32, held_start) X(index32, held_column) X(index32, issued_start) X(index32, issued_column) \
     X(index32, book_start) X(index32, book_column)

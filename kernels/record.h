@@ -53,7 +53,7 @@ GPUSTRESS_STEP void record_trace(const Team& team, const Program& p, const Job& 
     put(trace.y, p.factors, s.y, 1);
     put(trace.factor, p.factors, s.observed, 1);
     put(trace.gathered_hazard, p.entities, s.gathered, 1);
-    put(trace.billed, p.flows, s.billed, 1);
+    put(trace.billed, p.flows, s.as_billed, 1);
     put(trace.paid, p.flows, s.paid, 1);
     put(trace.opening_cash, p.entities, s.opening, 1);
     put(trace.deposit_interest, p.entities, s.deposit, 1);

@@ -141,6 +141,7 @@ GPUSTRESS_STEP void judge_alone(const Team& team, const Program& p, const State&
     });
 }
 
+// Cash moves, and what is billed becomes what is paid; a copy of it is kept for who asks later.
 GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const State& s, int scenario, int effects, bool traced) {
     const double* credit_line = p.credit_line + (integer)scenario * p.entities;
     team.each(p.entities, [&](int i) {
@@ -152,7 +153,14 @@ GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const S
         s.cash[i] = cash + 0.0;  // one zero, not two
         if (traced) s.payments[i] = payments;
     });
-    team.each(p.flows, [&](int flow) { s.paid[flow] = s.billed[flow] * s.ratio[p.paid_at[flow]]; });
+    if (traced || effects == FIRST_ROUND) team.each(p.flows, [&](int flow) { s.as_billed[flow] = s.billed[flow]; });
+    team.each(p.entities, [&](int i) {
+        for (int rank = 0; rank < RANKS; ++rank) {
+            if (!(s.fallen[i] >> rank & 1)) continue;
+            for (index32 e = p.dues_start[3 * i + rank], last = p.dues_start[3 * i + rank + 1]; e < last; ++e)
+                s.paid[p.dues_column[e]] = s.billed[p.dues_column[e]] * s.ratio[3 * i + rank];
+        }
+    });
 }
 
 GPUSTRESS_FUNCTION void settle(const Team& team, const Program& p, const State& s, int scenario, int t, int effects, int lanes, bool traced, double* scratch, Counts& counts) {

@@ -7,7 +7,7 @@
     X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) X(opening, p.entities) \
     X(stops_at, p.entities + 1) X(going, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
     X(deposit, p.entities) X(line_interest, p.entities) X(own, p.entities) X(receipts, p.entities) \
-    X(payments, p.entities) X(due, 3 * p.entities) X(billed, p.flows) X(lines, p.flows + 2 * p.capex_count) \
+    X(payments, p.entities) X(due, 3 * p.entities) X(as_billed, p.flows) X(lines, p.flows + 2 * p.capex_count) \
     X(ratio, 3 * (p.entities + 1)) X(next_ratio, 3 * p.entities) \
     X(balance, p.loans) X(share_drawn, p.loans) \
     X(book, p.capex_count) X(opening_left, p.capex_count) X(impaired, p.capex_count) \
@@ -28,7 +28,8 @@ struct State {
 #define X(name, count) real* name;
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
-    real *paid, *depreciation, *impairment;  // parts of `lines`, of which measures are sums
+    // Parts of `lines`, of which measures are sums. What is billed becomes what is paid, in its place.
+    real *billed, *paid, *depreciation, *impairment;
 #define X(name, count) word* name;
     GPUSTRESS_STATE_BITS(X)
 #undef X
@@ -52,7 +53,7 @@ GPUSTRESS_FUNCTION State state_in(real* memory, const Program& p) {
 #define X(name, count) s.name = memory; memory = guarded(memory + (count));
     GPUSTRESS_STATE_ARRAYS(X)
 #undef X
-    s.paid = s.lines;
+    s.billed = s.paid = s.lines;
     s.depreciation = s.paid + p.flows;
     s.impairment = s.depreciation + p.capex_count;
     word* words = reinterpret_cast<word*>(memory);

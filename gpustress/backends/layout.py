@@ -68,7 +68,6 @@ def arrays(program: Program) -> Arrays:
         "billing": _billing_lists(program),
     }
     powers = _Powers.of(program)
-    paid_at = len(RANKS) * program.payer + program.rank
     named: Arrays = {
         "has_sensitivity": np.isin(np.arange(program.factor_count), program.sensitivity_factor).view(np.int8),
         "power_start": powers.start,
@@ -77,8 +76,7 @@ def arrays(program: Program) -> Arrays:
         "flow_power": powers.of_flow,
         "hazard_power": powers.of_hazard,
         "payer_bits": _payer_bits(program),
-        "paid_at": paid_at,
-        "receipts_paid_at": paid_at[program.receipts.column],
+        "receipts_paid_at": (len(RANKS) * program.payer + program.rank)[program.receipts.column],
         "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8),
     }
     for field in fields(program):
