@@ -97,11 +97,12 @@ GPUSTRESS_FUNCTION real quotient(real factor, Exact a, Exact b) {
     return fused(factor, ratio, factor * (rest * inverse));
 }
 
-// The inverse of the normal distribution function, 0 < u < 1. Source: Wichura, "Algorithm AS 241: the percentage points
-// of the normal distribution", Applied Statistics 37 (1988), PPND16.
-GPUSTRESS_FUNCTION real inverse_normal(real u) {
-    const real q = u - 0.5;  // exact
-    const mask central = (q <= all_lanes(0.425)) & (q >= all_lanes(-0.425));
+// The inverse of the normal distribution function, 0 < u < 1: in the middle, |u - 1/2| <= 0.425, and in the tails. Source:
+// Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics 37 (1988), PPND16.
+GPUSTRESS_FUNCTION mask in_tail(real u) { return magnitude(u - 0.5) > 0.425; }  // u - 1/2 is exact
+
+GPUSTRESS_FUNCTION real inverse_normal_middle(real u) {
+    const real q = u - 0.5;
     const real r = fused(-q, q, all_lanes(0.180625));
     real a = all_lanes(2.5090809287301226727e3), b = all_lanes(5.2264952788528545610e3);
     POLYNOMIAL(a, r, 3.3430575583588128105e4);
@@ -116,9 +117,10 @@ GPUSTRESS_FUNCTION real inverse_normal(real u) {
     POLYNOMIAL(b, r, 5.3941960214247511077e3);
     POLYNOMIAL(b, r, 6.8718700749205790830e2);
     const Exact lower = exact_step(last_step(b, r, 4.2313330701600911252e1), r, 1.0);
-    const real middle = quotient(q, upper, lower);
-    if (!some_lane(!central)) return middle;
+    return quotient(q, upper, lower);
+}
 
+GPUSTRESS_STEP real inverse_normal_tail(real u) {
     const real distance = root(-logarithm(smaller(u, 1.0 - u)));
     const mask near = distance <= all_lanes(5.0);
     const real s = distance - 1.6;
@@ -157,7 +159,38 @@ GPUSTRESS_FUNCTION real inverse_normal(real u) {
         const Exact lower_far = last_step(g, v, 1.0);
         outer = select(near, outer, quotient(all_lanes(1.0), upper_far, lower_far));
     }
-    return select(central, middle, select(q < 0.0, -outer, outer));
+    return select(u < 0.5, -outer, outer);
+}
+
+GPUSTRESS_FUNCTION real inverse_normal(real u) {
+    const real middle = inverse_normal_middle(u);
+    const mask tail = in_tail(u);
+    return some_lane(tail) ? select(tail, inverse_normal_tail(u), middle) : middle;
+}
+
+// z[i] = inverse_normal(u[i]). Three values in twenty lie in a tail: of several vectors they are collected into one.
+template <int COUNT>
+GPUSTRESS_FUNCTION void inverse_normals(const real* u, real* z) {
+#if GPUSTRESS_LANES == 1
+    for (int i = 0; i < COUNT; ++i) z[i] = inverse_normal(u[i]);
+#else
+    const double* values = reinterpret_cast<const double*>(u);
+    double* results = reinterpret_cast<double*>(z);
+    short place[COUNT * GPUSTRESS_LANES];
+    int found = 0;
+    for (int i = 0; i < COUNT; ++i) {
+        z[i] = inverse_normal_middle(u[i]);
+        for (unsigned tails = lane_bits(in_tail(u[i])); tails != 0; tails &= tails - 1)
+            place[found++] = (short)(i * GPUSTRESS_LANES + __builtin_ctz(tails));
+    }
+    for (int first = 0; first < found; first += GPUSTRESS_LANES) {
+        const int count = found - first < GPUSTRESS_LANES ? found - first : GPUSTRESS_LANES;
+        alignas(real) double tail[GPUSTRESS_LANES], outer[GPUSTRESS_LANES];
+        for (int j = 0; j < GPUSTRESS_LANES; ++j) tail[j] = j < count ? values[place[first + j]] : 0.05;
+        *reinterpret_cast<real*>(outer) = inverse_normal_tail(*reinterpret_cast<const real*>(tail));
+        for (int j = 0; j < count; ++j) results[place[first + j]] = outer[j];
+    }
+#endif
 }
 
 #undef POLYNOMIAL

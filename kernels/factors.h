@@ -38,7 +38,7 @@ GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const State
                 return;
             }
             const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 4), NORMALS_STREAM);
-            for (int i = 0; i < 4; ++i) s.normals[4 * k + i] = inverse_normal(drawn.u[i]);
+            inverse_normals<4>(drawn.u, s.normals + 4 * k);
         });
     if (t % 2 == 0)
         team.each(p.factors, [&](int k) {

@@ -12,6 +12,7 @@ constexpr int REGISTER = 2;
 #endif
 constexpr int WIDTH = GPUSTRESS_LANES < REGISTER ? GPUSTRESS_LANES : REGISTER;
 constexpr int PARTS = GPUSTRESS_LANES / WIDTH;
+static_assert(PARTS * WIDTH == GPUSTRESS_LANES && GPUSTRESS_LANES < 32, "a power of 2, and bits for all lanes in a word");
 
 typedef double doubles __attribute__((vector_size(8 * WIDTH)));
 typedef integer integers __attribute__((vector_size(8 * WIDTH)));

@@ -7,12 +7,15 @@ constexpr double PAYBACK_TOLERANCE = 1e-9;  // of the sum so far of |weight * pa
 
 GPUSTRESS_STEP void measure(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.measures_count, [&](int m) {
-        real value = all_lanes(0.0), gross = s.gross[m];
-        for (index32 e = p.measures_start[m], last = p.measures_start[m + 1]; e < last; ++e) {
-            const real term = p.measures_weight[e] * s.lines[p.measures_line[e]];
-            value = value + term;
-            gross = gross + magnitude(term);
-        }
+        // No line is negative, so that the weights' signs alone tell value from gross.
+        const auto weighted = [&](index32 first, index32 last) {
+            real sum = all_lanes(0.0);
+            for (index32 e = first; e < last; ++e) sum = fused(all_lanes(p.measures_weight[e]), s.lines[p.measures_line[e]], sum);
+            return sum;
+        };
+        const real gained = weighted(p.measures_start[m], p.measures_loss[m]);
+        const real lost = weighted(p.measures_loss[m], p.measures_start[m + 1]);
+        const real value = gained + lost, gross = s.gross[m] + (gained - lost);
         s.measured[m] = value;
         s.gross[m] = gross;
         s.total[m] = s.total[m] + value;

@@ -23,7 +23,7 @@ typedef signed char code8;
     X(integer, capex_opening_life) X(double, capex_opening_book) X(index32, borrower) X(index32, lender) \
     X(index32, principal_flow) X(index32, draw_flow) X(double, principal) \
     X(double, opening_balance) X(double, loan_recovery) X(index32, holder) X(index32, issuer) X(double, exposure) \
-    X(double, exposure_recovery) X(code8, exposure_is_loan) X(index32, measures_start) X(index32, measures_line) \
+    X(double, exposure_recovery) X(code8, exposure_is_loan) X(index32, measures_start) X(index32, measures_loss) X(index32, measures_line) \
     X(double, measures_weight) X(index32, receipts_start) X(index32, receipts_column) X(index32, receipts_paid_at) X(word, payer_bits) \
     X(index32, dues_start) X(index32, dues_column) X(code8, effects) \
     X(index32, lent_start) X(index32, lent_column) X(index32, borrowed_start) X(index32, borrowed_column) \

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[np.generic]]
 
 _SERIES_KINDS: Final = get_args(SeriesKind)
-# What the entries of some sparse rows are.
-_ENTRIES: Final = {
-    "measures": ("measure_line", "measure_weight"),
-}
 
 
 def outcome_bytes(program: Program, series: int) -> int:
@@ -87,10 +83,7 @@ def arrays(program: Program) -> Arrays:
             named[field.name] = value.view(np.int8) if value.dtype == bool else value
     for name, row in rows.items():
         named |= {f"{name}_start": row.start, f"{name}_column": row.column}
-    for name, entries in _ENTRIES.items():  # in the order of the rows, so that no kernel looks up a column
-        for entry in entries:
-            values = getattr(program, entry)
-            named[f"{name}_{entry.split('_')[1]}"] = values[rows[name].column]
+    named |= _measures(program)
     named["amount"] = program.amount.T  # a period's amounts lie side by side
     return {name: np.ascontiguousarray(array) for name, array in named.items()}
 
@@ -153,6 +146,23 @@ class _Powers:
             of_flow=of_flow,
             of_hazard=of_hazard,
         )
+
+
+def _measures(program: Program) -> Arrays:
+    """Lines and weights of the measures, row by row: first those that add, from `loss` on those that take away."""
+    start, column = program.measures.start, program.measures.column
+    measure, losing = (
+        np.repeat(np.arange(len(start) - 1), np.diff(start)),
+        program.measure_weight[column] < 0.0,
+    )
+    column = column[np.lexsort((losing, measure))]
+    return {
+        "measures_loss": (start[:-1] + np.bincount(measure[~losing], minlength=len(start) - 1)).astype(
+            np.int32
+        ),
+        "measures_line": program.measure_line[column],
+        "measures_weight": program.measure_weight[column],
+    }
 
 
 def _payer_bits(program: Program) -> NDArray[np.uint64]:
