@@ -58,8 +58,19 @@ def _native(threads: int | None = None) -> Backend:
     return NativeBackend(threads=threads)
 
 
-_BACKENDS: Final[dict[str, Callable[..., Backend]]] = {"numpy": _numpy, "native": _native}  # best last
-_REMEDIES: Final = {"native": "install gpustress where a C++ compiler is there"}
+def _cupy(devices: Sequence[int] | None = None) -> Backend:
+    from .cupy import CupyBackend
+
+    return CupyBackend(devices)
+
+
+_BACKENDS: Final[dict[str, Callable[..., Backend]]] = {
+    "numpy": _numpy, "native": _native, "cupy": _cupy,  # best last
+}  # fmt: skip
+_REMEDIES: Final = {
+    "native": "install gpustress where a C++ compiler is there",
+    "cupy": "install gpustress[cuda13] or [cuda12] where there is an NVIDIA GPU and its driver",
+}
 
 
 def backends() -> list[BackendInfo]:

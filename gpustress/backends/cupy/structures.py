@@ -1,0 +1,134 @@
+"""The structures of kernels/program.h as NumPy dtypes, read from the header: kernels take them by value.
+
+What is compiled asserts the same sizes and offsets (`layout_checks`), so that a host and a device which see a structure
+differently never meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..kernel_source import listed, read
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEADER: Final = "program.h"
+# As kernels/compiler.h and program.h define them; `layout_checks` has the compiler compare.
+_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "double": np.dtype(np.float64),
+    "word": np.dtype(np.uint64),
+    "integer": np.dtype(np.int64),
+    "index32": np.dtype(np.int32),
+    "short": np.dtype(np.int16),
+    "code8": np.dtype(np.int8),
+}
+_POINTER: Final = np.dtype(np.uint64)
+_COMMENT: Final = re.compile(r"//.*")
+_LIST: Final = re.compile(r"#define X\((\w+), (\w+)\) (.*)\n\s*(\w+)\(X\)\n#undef X")
+_DECLARATION: Final = re.compile(r"\s*(?:const )?(\w+)\s*(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a structure.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        As C has it; of a pointer, what it points to.
+    pointer : bool
+    """
+
+    name: str
+    type: str
+    pointer: bool
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the member itself."""
+        return _POINTER if self.pointer else _TYPES[self.type]
+
+
+@cache
+def members(structure: str) -> tuple[Member, ...]:
+    """The members of a structure of the header, in order."""
+    definition = re.search(rf"^struct {structure} {{\n(.*?)^}};", read(HEADER), re.MULTILINE | re.DOTALL)
+    if definition is None:
+        raise ImportError(f"{HEADER} has no structure {structure}")
+
+    def expanded(use: re.Match[str]) -> str:
+        first, second, template, macro = use.groups()
+        lines = []
+        for pair in listed(HEADER, macro):
+            values = dict(zip((first, second), pair, strict=True))
+            lines.append(re.sub(r"\w+", lambda word, values=values: values.get(word[0], word[0]), template))
+        return "\n".join(lines)
+
+    found = []
+    for declaration in _LIST.sub(expanded, _COMMENT.sub("", definition[1])).split(";")[:-1]:
+        parts = _DECLARATION.fullmatch(declaration)
+        if parts is None:
+            raise ImportError(f"{HEADER}, {structure}: {declaration.strip()!r} is not understood")
+        for declared in parts[2].split(","):
+            name = declared.strip()
+            found.append(Member(name.removeprefix("*").strip(), parts[1], name.startswith("*")))
+    return tuple(found)
+
+
+@cache
+def dtype_of(structure: str) -> np.dtype[np.void]:
+    """A structure laid out as a compiler does."""
+    return np.dtype([(member.name, member.dtype) for member in members(structure)], align=True)
+
+
+def pack(structure: str, values: Mapping[str, Any], addresses: Mapping[str, int]) -> NDArray[np.void]:
+    """A structure as an array () that a kernel takes by value.
+
+    Parameters
+    ----------
+    structure : str
+    values : mapping of str to number or ndarray
+        The value of each member; of a pointer, the array that it points to, of which only the type is looked at.
+    addresses : mapping of str to int
+        Of the arrays; what has no address is null.
+
+    Raises
+    ------
+    TypeError
+        An array is of another type than its pointer.
+    """
+    packed = np.zeros((), dtype=dtype_of(structure))
+    for member in members(structure):
+        if not member.pointer:
+            packed[member.name] = values[member.name]
+        elif member.name in addresses:
+            expected = _TYPES.get(member.type)
+            if expected is not None and values[member.name].dtype != expected:
+                raise TypeError(
+                    f"{structure}.{member.name} points to {expected}, not {values[member.name].dtype}"
+                )
+            packed[member.name] = addresses[member.name]
+    return packed
+
+
+def layout_checks() -> str:
+    """C++ that does not compile where the compiler lays out types or structures differently."""
+    checks = []
+    for name, dtype in _TYPES.items():
+        signed = "<" if dtype.kind in "if" else ">"
+        checks.append(f"sizeof({name}) == {dtype.itemsize} && ({name})-1 {signed} ({name})0")
+    for structure in ("Program", "Job", "Trace"):
+        layout = dtype_of(structure)
+        checks.append(f"sizeof({structure}) == {layout.itemsize}")
+        assert layout.fields is not None
+        for name, (_, offset, *_) in layout.fields.items():
+            checks.append(f"__builtin_offsetof({structure}, {name}) == {offset}")
+    return "".join(f"static_assert({check});\n" for check in checks)
