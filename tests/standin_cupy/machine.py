@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 UNSET = 0xFF  # in every byte: as a double, not a number
-GUARD = 256  # bytes before and behind an allocation, which is aligned to as many
+ALIGNMENT = 256  # bytes, as CUDA's own allocations
+GUARD = 64 << 10  # bytes before and behind an allocation
 MEMORY_ALLOCATION, NO_DEVICE = 2, 100  # CUDA's error codes
 
 # A small multiprocessor, so that small work makes several parts and several blocks.
 ATTRIBUTES = {
-    "MultiProcessorCount": 1,
+    "MultiProcessorCount": 2,
     "MaxBlocksPerMultiprocessor": 1,
     "MaxThreadsPerMultiProcessor": 64,
     "MaxRegistersPerMultiprocessor": 65536,
     "MaxSharedMemoryPerMultiprocessor": 228 << 10,
+    "MaxSharedMemoryPerBlock": 4 << 10,  # unless a function asks for more; small, that it has to
     "MaxSharedMemoryPerBlockOptin": 227 << 10,
     "ReservedSharedMemoryPerBlock": 1 << 10,
 }
@@ -41,8 +43,8 @@ class Memory:
 
     def __init__(self, device: int, size: int):
         self.device, self.size = device, size
-        self._bytes = np.full(size + 3 * GUARD, UNSET, dtype=np.uint8)
-        self.start = -(-(self._bytes.ctypes.data + GUARD) // GUARD) * GUARD
+        self.bytes = np.full(size + 2 * GUARD + ALIGNMENT, UNSET, dtype=np.uint8)
+        self.start = -(-(self.bytes.ctypes.data + GUARD) // ALIGNMENT) * ALIGNMENT
 
 
 class Machine:
@@ -101,7 +103,7 @@ class Machine:
         memory = Memory(device, size)
         with self._lock:
             self._live[memory.start] = (device, size)
-        weakref.finalize(memory, self._free, memory.start, memory._bytes, size)
+        weakref.finalize(memory, self._free, memory.start, memory.bytes, size)
         return memory
 
     def _free(self, start: int, bytes_: np.ndarray, size: int) -> None:

@@ -15,7 +15,6 @@ from .cuda.memory import MemoryPointer
 from .machine import machine
 
 _SCALARS = {"integer": np.int64, "int": np.int32, "double": np.float64}
-_PLAIN_SHARED = 48 << 10  # what a block may have unless the function asks for more
 
 
 @functools.cache
@@ -51,17 +50,7 @@ class RawModule:
 
 
 class RawKernel:
-    def __init__(
-        self,
-        code,
-        name,
-        options=(),
-        backend="nvrtc",
-        *,
-        translate_cucomplex=False,
-        enable_cooperative_groups=False,
-        jitify=None,
-    ):
+    def __init__(self, code, name):
         self.code, self.name = code, name
 
     @property
@@ -70,7 +59,10 @@ class RawKernel:
 
     @property
     def max_dynamic_shared_size_bytes(self):
-        return machine().shared_limits.get(machine().current_device, _PLAIN_SHARED)
+        device = machine().current_device
+        return machine().shared_limits.get(
+            device, machine().devices[device].attributes["MaxSharedMemoryPerBlock"]
+        )
 
     @max_dynamic_shared_size_bytes.setter
     def max_dynamic_shared_size_bytes(self, bytes):

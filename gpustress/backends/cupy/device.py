@@ -35,8 +35,8 @@ _ONE_AT_A_TIME: Final = (
 def kernels(cupy: ModuleType) -> Any:
     """The kernels as a module that is compiled for a device at first use.
 
-    CuPy keeps what is compiled on disk, by the text, the options and the architecture; it does not look into headers, so
-    the text has to hold them.
+    CuPy keeps what is compiled on disk, by the text, the options and the architecture. Headers it does not look into,
+    hence one text.
     """
     code = kernel_source.flattened("cuda.cu") + layout_checks()
     return cupy.RawModule(code=code, options=OPTIONS, backend="nvrtc")
@@ -145,7 +145,7 @@ class Device:
                 plan = smaller
 
     def _too_small(self, error: Exception) -> Exception:
-        message = f"has not the memory for one path on device {self.number}: {error}"
+        message = f"lacks memory for a single path on device {self.number}: {str(error).rstrip('.')}"
         remedy = (
             "Free memory on the device, run fewer scenarios, record fewer series, or take another backend."
         )
@@ -264,7 +264,7 @@ class _Slot:
             arrays["trace"] = pack("Trace", work.trace, traced)
         for name, array in self._asked.views.items():
             array[...] = arrays[name]
-        job = pack("Job", work.asked(paths) | arrays | work.outcome, addresses)
+        job = pack("Job", work.asked(paths) | {"trace": None} | arrays | work.outcome, addresses)
         groups = len(work.program.scenarios) * len(paths)
         blocks = min(self._plan.blocks, -(-groups // shape.teams))
         arguments = (

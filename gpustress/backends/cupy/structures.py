@@ -95,10 +95,10 @@ def pack(structure: str, values: Mapping[str, Any], addresses: Mapping[str, int]
     Parameters
     ----------
     structure : str
-    values : mapping of str to number or ndarray
-        The value of each member; of a pointer, the array that it points to, of which only the type is looked at.
+    values : mapping of str to number, ndarray or None
+        The value of each member; of a pointer, None or the array that it points to, of which only the type matters.
     addresses : mapping of str to int
-        Of the arrays; what has no address is null.
+        Of the arrays.
 
     Raises
     ------
@@ -107,14 +107,13 @@ def pack(structure: str, values: Mapping[str, Any], addresses: Mapping[str, int]
     """
     packed = np.zeros((), dtype=dtype_of(structure))
     for member in members(structure):
+        value = values[member.name]
         if not member.pointer:
-            packed[member.name] = values[member.name]
-        elif member.name in addresses:
-            expected = _TYPES.get(member.type)
-            if expected is not None and values[member.name].dtype != expected:
-                raise TypeError(
-                    f"{structure}.{member.name} points to {expected}, not {values[member.name].dtype}"
-                )
+            packed[member.name] = value
+        elif value is not None:
+            expected = _TYPES.get(member.type) or dtype_of(member.type)
+            if value.dtype != expected:
+                raise TypeError(f"{structure}.{member.name} points to {expected}, not {value.dtype}")
             packed[member.name] = addresses[member.name]
     return packed
 

@@ -4,6 +4,8 @@ import ctypes
 
 from ..machine import machine
 
+__all__ = ["MemoryPointer", "MemoryPool", "OutOfMemoryError", "alloc"]
+
 
 class OutOfMemoryError(MemoryError):
     def __init__(self, size, total, limit=0):
@@ -12,11 +14,14 @@ class OutOfMemoryError(MemoryError):
 
 class MemoryPointer:
     def __init__(self, mem, offset):
-        self.mem = mem
-        self.ptr = mem.start + offset
+        self._memory, self._offset = mem, offset
+
+    @property
+    def ptr(self):
+        return self._memory.start + self._offset
 
     def __add__(self, offset):
-        return MemoryPointer(self.mem, self.ptr - self.mem.start + offset)
+        return MemoryPointer(self._memory, self._offset + offset)
 
     def copy_from_host_async(self, mem, size, stream=None):
         machine().check_pinned(mem, size)
@@ -41,6 +46,9 @@ class MemoryPointer:
 
 
 class MemoryPool:
+    def __init__(self, allocator=None):
+        pass
+
     def free_bytes(self):
         return 0
 

@@ -2,6 +2,8 @@
 
 from ..machine import machine
 
+__all__ = ["getVersion"]
+
 
 def getVersion():
     if not machine().has_compiler:

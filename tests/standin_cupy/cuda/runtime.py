@@ -2,6 +2,14 @@
 
 from ..machine import MEMORY_ALLOCATION, NO_DEVICE, machine
 
+__all__ = [
+    "CUDARuntimeError",
+    "driverGetVersion",
+    "getDeviceCount",
+    "getDeviceProperties",
+    "runtimeGetVersion",
+]
+
 _MESSAGES = {
     MEMORY_ALLOCATION: "cudaErrorMemoryAllocation: out of memory",
     NO_DEVICE: "cudaErrorNoDevice: no CUDA-capable device is detected",

@@ -1,0 +1,130 @@
+"""The cupy backend on a real GPU: native's bits, memory that runs out, and what is compiled is kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gpustress as gs
+import strategies
+from bench.reference import reference_system
+from build import Tables, examples
+from cupy_host import differing, drawn, every_series, expected, program_of, same_bits, simulated
+from gpustress.backends.base import Block
+from gpustress.backends.cupy import CupyBackend
+from gpustress.backends.native import NativeBackend
+from gpustress.compilation import compile_program
+from needs import require
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cupy() -> ModuleType:
+    (info,) = (info for info in gs.backends() if info.name == "cupy")
+    require("gpu", info.works, info.reason)
+    import cupy
+
+    return cupy
+
+
+@pytest.fixture
+def pool(cupy: ModuleType) -> Iterator[Any]:
+    """CuPy's pool of device memory, with nothing in it."""
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    yield pool
+    pool.set_limit(size=0)
+
+
+@examples(40)
+@given(
+    system=strategies.systems(max_entities=40, max_flows=80),
+    seed=st.integers(0, 2**64 - 1),
+    first=st.integers(0, 2**40),
+    paths=st.integers(1, 600),
+)
+def test_random_systems_have_natives_bits(
+    system: tuple[dict[str, Any], Tables], seed: int, first: int, paths: int
+) -> None:
+    program = program_of(system, strategies.EFFECTS)
+    block, series = Block(seed, first, paths), every_series(program)
+    assert differing(simulated(program, block, None, series), expected(program, block, series)) == []
+
+
+@pytest.mark.parametrize("entities", [1, 3, 8, 12, 40, 150, 300])
+def test_teams_and_states_of_every_size_have_natives_bits(entities: int) -> None:
+    program = program_of(drawn(entities, seed=11))
+    block, series = Block(7, 3, 203), every_series(program)
+    assert differing(simulated(program, block, None, series), expected(program, block, series)) == []
+
+
+def test_the_reference_job_has_natives_bits() -> None:
+    system = reference_system()
+    program = compile_program(system, system.scenarios, ("first_round", "full"))
+    block = Block(7, 0, 20_011)
+    assert differing(simulated(program, block), expected(program, block)) == []
+
+
+def test_a_trace_is_natives() -> None:
+    program = program_of(drawn(12), ("full",))
+    ours = CupyBackend().trace(program, Block(7, 3, 33), 1).arrays
+    theirs = NativeBackend().trace(program, Block(7, 3, 33), 1).arrays
+    assert [name for name, array in ours.items() if not same_bits(array, theirs[name])] == []
+
+
+def test_all_devices_together_have_natives_bits(cupy: ModuleType) -> None:
+    program, block = program_of(drawn(12)), Block(7, 0, 50_000)
+    numbers = tuple(range(cupy.cuda.runtime.getDeviceCount()))
+    assert differing(simulated(program, block, numbers), expected(program, block)) == []
+
+
+@pytest.mark.parametrize("megabytes", [4, 16, 64])
+def test_a_pool_with_a_limit_changes_no_bit(pool: Any, megabytes: int) -> None:
+    """Parts are planned by what is free on the device, so that this limit is met: the parts are halved."""
+    program, block = program_of(drawn(12)), Block(7, 0, 50_000)
+    pool.set_limit(size=megabytes << 20)
+    assert differing(simulated(program, block), expected(program, block)) == []
+
+
+def test_a_pool_that_is_too_small_for_a_path_is_a_clear_error(pool: Any) -> None:
+    pool.set_limit(size=1024)
+    with pytest.raises(gs.InputError, match="lacks memory for a single path on device 0"):
+        simulated(program_of(drawn(12)), Block(7, 0, 10))
+
+
+def test_memory_is_free_again_after_a_run(pool: Any) -> None:
+    simulated(program_of(drawn(12)), Block(7, 0, 1000))
+    assert pool.used_bytes() == 0
+
+
+def test_what_is_compiled_is_kept_for_the_next_process(tmp_path: Path) -> None:
+    """A second process finds the kernels in CuPy's cache on disk, and adds nothing to it."""
+    script = (
+        "import gpustress as gs\n"
+        f"system = gs.read_system({str(EXAMPLES / 'three_firms')!r})\n"
+        "gs.simulate(system, paths=10, backend='cupy')\n"
+    )
+    kept, seconds = [], []
+    for _ in range(2):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", script], env=os.environ | {"CUPY_CACHE_DIR": str(tmp_path)}, check=True
+        )
+        seconds.append(time.perf_counter() - start)
+        kept.append({file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()})
+    print(f"cold {seconds[0]:.2f} s, warm {seconds[1]:.2f} s")
+    assert kept[0]
+    assert kept[0] == kept[1]
