@@ -53,6 +53,11 @@ def parts(machine: Machine) -> list[int]:
     return [device for name, device, *_ in machine.launches if name == "gpustress_simulate"]
 
 
+def taken(machine: Machine) -> list[tuple[int, ...]]:
+    """Of each part, the grid on which it was computed."""
+    return [grid for name, _, grid, *_ in machine.launches if name == "gpustress_simulate"]
+
+
 @examples(15)
 @given(
     system=strategies.systems(max_entities=10),
@@ -150,9 +155,6 @@ def test_teams_of_every_size_have_natives_bits(
 def test_memory_that_runs_out_at_any_allocation_changes_no_bit(small_parts: None) -> None:
     """What takes more is halved, a part or its launch, and the run goes on; pinned memory of the host included."""
 
-    def taken(machine: Machine) -> list[tuple[int, ...]]:
-        return [launch[2] for launch in machine.launches if launch[0] == "gpustress_simulate"]
-
     program, block = program_of(drawn(3, seed=11, scenarios=1)), Block(7, 3, 12)
     with devices() as machine:
         whole = simulated(program, block)
@@ -164,6 +166,26 @@ def test_memory_that_runs_out_at_any_allocation_changes_no_bit(small_parts: None
                 assert differing(simulated(program, block), whole) == [], failing
             assert len(taken(short)) > len(taken(machine)) or max(taken(short)) < max(taken(machine)), failing
             assert times == 1 or len(taken(short)) > len(taken(machine)), failing
+
+
+def test_what_did_not_fit_is_not_tried_again_in_the_next_block(small_parts: None) -> None:
+    def run(machine: Machine) -> list[int]:
+        backend, allocations = CupyBackend(), []
+        for first in (0, 12, 24):
+            before = machine.allocations
+            backend.simulate(program, Block(7, first, 12))
+            allocations.append(machine.allocations - before)
+        return allocations
+
+    program = program_of(drawn(3))
+    with devices() as unhindered:
+        usual = run(unhindered)
+    with devices() as machine:
+        machine.fail_at = {usual[0] - 1}
+        first, second, third = run(machine)
+    assert first > usual[0]
+    assert second == third == usual[1]
+    assert [grids[-1] for grids in (taken(unhindered), taken(machine))] == [(2, 1, 1), (1, 1, 1)]
 
 
 def test_memory_that_runs_out_on_one_of_two_devices_changes_no_bit(small_parts: None) -> None:

@@ -138,6 +138,14 @@ def test_a_long_run_has_parts_of_a_good_size_and_a_short_one_is_shared_out() -> 
     assert of(5) == 5
 
 
+def test_what_did_not_fit_limits_plans_for_paths_of_another_size() -> None:
+    fitting = Plan(paths=6, blocks=4, path_bytes=100, block_bytes=10)
+    later = Plan(paths=50, blocks=8, path_bytes=20, block_bytes=10).at_most(fitting)
+    assert (later.paths, later.blocks) == (30, 4)
+    assert Plan(paths=3, blocks=1, path_bytes=100, block_bytes=10).at_most(fitting).paths == 3
+    assert Plan(paths=3, blocks=1, path_bytes=10_000, block_bytes=10).at_most(fitting).paths == 1
+
+
 def test_halving_takes_from_what_takes_more_and_ends_at_one_path_on_one_block() -> None:
     plan: Plan | None = Plan(paths=12, blocks=8, path_bytes=10, block_bytes=10)
     seen = []

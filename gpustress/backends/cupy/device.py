@@ -92,6 +92,7 @@ class Device:
         self._cupy = cupy
         self._module = module
         self._loaded: _Loaded | None = None
+        self._most: Plan | None = None  # what is left of a plan for which there was not the memory
         self.number = number
         facts = cupy.cuda.runtime.getDeviceProperties(number)
         size, version = facts["totalGlobalMem"] / 2**30, f"{facts['major']}.{facts['minor']}"
@@ -134,7 +135,7 @@ class Device:
             try:
                 loaded = self._load(work.program)
                 if not planned:
-                    plan, planned = self._plan(loaded, work, plan.paths, devices), True
+                    plan, planned = self._planned(loaded, work, plan.paths, devices), True
                 return plan, [_Slot(self._cupy, self._kernel(), loaded, plan, work) for _ in range(SLOTS)]
             except (memory.OutOfMemoryError, self._cupy.cuda.runtime.CUDARuntimeError) as error:
                 if not isinstance(error, memory.OutOfMemoryError) and error.status != _OUT_OF_MEMORY:
@@ -142,7 +143,7 @@ class Device:
                 smaller = plan.halved()
                 if smaller is None:
                     raise self._too_small(error) from error
-                plan = smaller
+                plan, self._most = smaller, smaller if planned else None
 
     def _too_small(self, error: Exception) -> Exception:
         message = f"lacks memory for a single path on device {self.number}: {str(error).rstrip('.')}"
@@ -155,7 +156,7 @@ class Device:
         """The program on the device, where it stays until there is another."""
         if self._loaded is not None and self._loaded.program is program:
             return self._loaded
-        self._loaded = None  # its memory is free before the next one asks for some
+        self._loaded = self._most = None  # its memory is free before the next one asks for some
         arrays, doubles = layout.arrays(program), np.empty(2, dtype=np.int64)
         kernel, stream = self._compiled("gpustress_memory"), self._cupy.cuda.Stream(non_blocking=True)
         with stream:
@@ -197,10 +198,11 @@ class Device:
             reserved_shared_bytes=attributes["ReservedSharedMemoryPerBlock"],
         )
 
-    def _plan(self, loaded: _Loaded, work: Work, paths: int, devices: int) -> Plan:
+    def _planned(self, loaded: _Loaded, work: Work, paths: int, devices: int) -> Plan:
+        """How much to compute at once; what did not fit into memory in an earlier block is not tried again."""
         free, _ = self._cupy.cuda.Device(self.number).mem_info
         free += self._cupy.get_default_memory_pool().free_bytes()
-        return choose_plan(
+        plan = choose_plan(
             loaded.shape,
             path_bytes=work.path_bytes,
             team_bytes=loaded.team_bytes,
@@ -209,6 +211,7 @@ class Device:
             devices=devices,
             free_bytes=free,
         )
+        return plan if self._most is None else plan.at_most(self._most)
 
 
 class _Mirror:

@@ -118,6 +118,13 @@ class Plan:
     path_bytes: int
     block_bytes: int
 
+    def at_most(self, other: Plan) -> Plan:
+        """No more than another plan takes, which may be for paths of another size."""
+        fitting = other.paths * other.path_bytes // max(1, self.path_bytes)
+        return dataclasses.replace(
+            self, paths=max(1, min(self.paths, fitting)), blocks=min(self.blocks, other.blocks)
+        )
+
     def halved(self) -> Plan | None:
         """Half of what takes more; None where one path on one block is left."""
         if self.paths > 1 and (
