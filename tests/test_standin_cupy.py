@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 
 import standin_cupy
+from gpustress.backends import kernel_source
+from gpustress.backends.cupy.device import OPTIONS, kernels
+from gpustress.backends.cupy.structures import layout_checks
 from needs import require
 from standin_cupy.machine import ATTRIBUTES
 
@@ -111,6 +114,13 @@ def test_a_name_of_the_stand_in_is_cupys_with_its_signature(cupy: ModuleType, na
     assert isinstance(theirs, type) == isinstance(ours, type)
     if not name.endswith(NOT_CALLED):
         assert signature(ours) == signature(theirs)
+
+
+def test_the_real_cupy_takes_the_kernels_and_compiles_them_later(cupy: ModuleType) -> None:
+    module = kernels(cupy)
+    assert module.code == kernel_source.flattened("cuda.cu") + layout_checks()
+    assert module.options == OPTIONS
+    assert module.backend == "nvrtc"
 
 
 def test_pinned_memory_of_cupy_speaks_the_buffer_protocol(cupy: ModuleType) -> None:

@@ -1,8 +1,9 @@
 """The machine that the stand-in shows: devices whose memory is the host's, and what is wrong to do with it.
 
-Errors: memory of one device used on another, or after it was freed, or behind its end; a copy from or to memory of the
-host that is not pinned; an argument of another type than the kernel's; a launch that CUDA would refuse. Memory that
-nobody has written holds bytes of UNSET, and nothing that was asked of a stream happens before it is synchronised.
+Errors: memory of one device used on another, or after it was freed, or behind its end, or on another stream than its
+own before that was synchronised (so CuPy's pools have it); a copy from or to memory of the host that is
+not pinned; an argument of another type than the kernel's; a launch that CUDA would refuse. Memory that nobody has
+written holds bytes of UNSET, and nothing that was asked of a stream happens before it is synchronised.
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ class Machine:
         self.pinned: set[tuple[int, int]] = set()
         self.shared_limits: dict[int, int] = {}
         self._live: dict[int, tuple[int, int]] = {}  # start: device, size
+        self._fresh: dict[
+            int, object
+        ] = {}  # start: the stream on which it was allocated, until that is synchronised
+        self._null_streams: dict[int, object] = {}
         self._lock = threading.RLock()
         self._here = threading.local()
 
@@ -94,7 +99,19 @@ class Machine:
             if self.allocations - 1 in self.fail_at:
                 raise error()
 
-    def take(self, size: int, error: Callable[[int, int], Exception]) -> Memory:
+    def null_stream(self, make: Callable[[], object]) -> object:
+        """Of the current device."""
+        with self._lock:
+            if self.current_device not in self._null_streams:
+                self._null_streams[self.current_device] = make()
+            return self._null_streams[self.current_device]
+
+    def settle(self, stream: object) -> None:
+        """A stream was synchronised: other streams may use what was allocated on it."""
+        with self._lock:
+            self._fresh = {start: of for start, of in self._fresh.items() if of is not stream}
+
+    def take(self, size: int, stream: object, error: Callable[[int, int], Exception]) -> Memory:
         """Allocate on the current device."""
         device = self.current_device
         self.count_allocation(lambda: error(size, self.taken(device)))
@@ -103,6 +120,7 @@ class Machine:
         memory = Memory(device, size)
         with self._lock:
             self._live[memory.start] = (device, size)
+            self._fresh[memory.start] = stream
         weakref.finalize(memory, self._free, memory.start, memory.bytes, size)
         return memory
 
@@ -112,20 +130,23 @@ class Machine:
             self.errors.append("something was written before or behind an allocation")
         with self._lock:
             del self._live[start]
+            self._fresh.pop(start, None)
 
     def taken(self, device: int) -> int:
         """Bytes that are allocated on a device."""
         with self._lock:
             return sum(size for of, size in self._live.values() if of == device)
 
-    def check(self, address: int, size: int, device: int) -> None:
-        """Whether memory may be used on a device."""
+    def check(self, address: int, size: int, stream: object) -> None:
+        """Whether memory may be used on a stream of the current device."""
         with self._lock:
-            live = list(self._live.items())
+            live, fresh = list(self._live.items()), dict(self._fresh)
         for start, (of, allocated) in live:
             if start <= address and address + size <= start + allocated:
-                if of != device:
-                    raise RuntimeError(f"memory of device {of} used on device {device}")
+                if of != self.current_device:
+                    raise RuntimeError(f"memory of device {of} used on device {self.current_device}")
+                if fresh.get(start, stream) is not stream:
+                    raise RuntimeError("memory whose own stream has not been waited for")
                 return
         raise RuntimeError("memory that is not allocated, or freed")
 

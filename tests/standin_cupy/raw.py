@@ -12,6 +12,7 @@ from cuda_standin import Standin
 from gpustress.backends.cupy.structures import dtype_of, members
 
 from .cuda.memory import MemoryPointer
+from .cuda.stream import get_current_stream
 from .machine import machine
 
 _SCALARS = {"integer": np.int64, "int": np.int32, "double": np.float64}
@@ -72,20 +73,23 @@ class RawKernel:
 
     def __call__(self, grid, block, args, *, shared_mem=0):
         assert shared_mem <= self.max_dynamic_shared_size_bytes
-        device = machine().current_device
+        stream = get_current_stream()
         values = [self._value(*each) for each in zip(self._parameters(), args, strict=True)]
-        pointers = self._pointers(args)
+        pointers, traces = self._pointers(args), self._traces(args)
         sized = [tuple((*one, 1, 1)[:3]) for one in (grid, block)]
 
-        def launch():
-            for pointer in [*pointers, *self._traced(args)]:
-                machine().check(pointer, 0, device)
+        def check(addresses):
+            for address in addresses:
+                machine().check(address, 0, stream)
+
+        def launch():  # what it is asked with was copied: no memory lives for it
+            check(pointers)
+            check(address for trace in traces for address in _members(trace))
             _built(self.code).launch(self.name, *sized, shared_mem, values)
 
-        for pointer in pointers:
-            machine().check(pointer, 0, device)
-        machine().launches.append((self.name, device, *sized, shared_mem))
-        machine().current_streams[-1]._ask(launch)
+        check(pointers)
+        machine().launches.append((self.name, machine().current_device, *sized, shared_mem))
+        stream._ask(launch)
 
     def _parameters(self):
         """The types of the kernel's parameters, as the source has them."""
@@ -106,20 +110,10 @@ class RawKernel:
             raise TypeError(f"{type_} is wanted, not {argument!r}")
         return argument.tobytes()
 
-    def _traced(self, args):
-        """The addresses in the structure that a job points to, once it is on the device."""
-        traced = [
-            int(argument["trace"])
-            for argument in args
-            if isinstance(argument, np.ndarray) and "trace" in argument.dtype.names
-        ]
-        layout = dtype_of("Trace")
-        return [
-            int(address)
-            for place in traced
-            if place
-            for address in np.frombuffer(ctypes.string_at(place, layout.itemsize), layout)[0]
-        ]
+    def _traces(self, args):
+        """Addresses of the structures that jobs point to."""
+        structures = [argument for argument in args if isinstance(argument, np.ndarray)]
+        return [int(one["trace"]) for one in structures if "trace" in one.dtype.names and one["trace"]]
 
     def _pointers(self, args):
         """Every address of the device that the kernel is handed."""
@@ -128,3 +122,9 @@ class RawKernel:
             if isinstance(argument, np.ndarray):
                 found += [int(argument[each.name]) for each in members(type_) if each.pointer]
         return [pointer for pointer in found if pointer]
+
+
+def _members(trace):
+    """The addresses in a structure on the device, once it is there."""
+    layout = dtype_of("Trace")
+    return [int(address) for address in np.frombuffer(ctypes.string_at(trace, layout.itemsize), layout)[0]]

@@ -136,7 +136,11 @@ class Device:
                 loaded = self._load(work.program)
                 if not planned:
                     plan, planned = self._planned(loaded, work, plan.paths, devices), True
-                return plan, [_Slot(self._cupy, self._kernel(), loaded, plan, work) for _ in range(SLOTS)]
+                slots = [_Slot(self._cupy, self._kernel(), loaded, plan, work) for _ in range(SLOTS)]
+                # CuPy's pools give what a stream has freed to that stream alone: hence memory of the current one, not
+                # of the slots' own. What it served before has to be over.
+                self._cupy.cuda.get_current_stream().synchronize()
+                return plan, slots
             except (memory.OutOfMemoryError, self._cupy.cuda.runtime.CUDARuntimeError) as error:
                 if not isinstance(error, memory.OutOfMemoryError) and error.status != _OUT_OF_MEMORY:
                     raise
@@ -158,17 +162,16 @@ class Device:
             return self._loaded
         self._loaded = self._most = None  # its memory is free before the next one asks for some
         arrays, doubles = layout.arrays(program), np.empty(2, dtype=np.int64)
-        kernel, stream = self._compiled("gpustress_memory"), self._cupy.cuda.Stream(non_blocking=True)
-        with stream:
-            held = _Mirror(self._cupy, Slab.of(specifications(arrays)))
-            sizes = _Mirror(self._cupy, Slab.of(specifications({"doubles": doubles})))
-            for name, array in held.views.items():
-                array[...] = arrays[name]
-            held.to_device(stream)
-            structure = pack("Program", layout.sizes(program) | arrays, held.addresses)
-            kernel((1,), (1,), (structure, sizes.device))
-            sizes.to_host(stream)
-            stream.synchronize()
+        kernel, stream = self._compiled("gpustress_memory"), self._cupy.cuda.get_current_stream()
+        held = _Mirror(self._cupy, Slab.of(specifications(arrays)))
+        sizes = _Mirror(self._cupy, Slab.of(specifications({"doubles": doubles})))
+        for name, array in held.views.items():
+            array[...] = arrays[name]
+        held.to_device(stream)
+        structure = pack("Program", layout.sizes(program) | arrays, held.addresses)
+        kernel((1,), (1,), (structure, sizes.device))
+        sizes.to_host(stream)
+        stream.synchronize()
         state, scratch = (int(count) for count in sizes.views["doubles"])
         registers = self._compiled("gpustress_simulate").num_regs
         shape = choose_shape(program.entity_count, state, registers, self._limits())
@@ -249,10 +252,9 @@ class _Slot:
         self._kernel, self._loaded, self._plan, self._work = kernel, loaded, plan, work
         self._paths: range | None = None
         largest = range(plan.paths)
-        with self.stream:
-            self._asked = _Mirror(cupy, Slab.of(specifications(_asked_arrays(work, largest))))
-            self._given = _Mirror(cupy, Slab.of(work.given(largest)))
-            self._scratch = cupy.cuda.alloc(plan.blocks * plan.block_bytes)
+        self._asked = _Mirror(cupy, Slab.of(specifications(_asked_arrays(work, largest))))
+        self._given = _Mirror(cupy, Slab.of(work.given(largest)))
+        self._scratch = cupy.cuda.alloc(plan.blocks * plan.block_bytes)
 
     def start(self, paths: range) -> None:
         """Have a part computed and copied back; the slot's last one has to be finished."""

@@ -3,6 +3,7 @@
 import ctypes
 
 from ..machine import machine
+from .stream import get_current_stream
 
 __all__ = ["MemoryPointer", "MemoryPool", "OutOfMemoryError", "alloc"]
 
@@ -24,25 +25,30 @@ class MemoryPointer:
         return MemoryPointer(self._memory, self._offset + offset)
 
     def copy_from_host_async(self, mem, size, stream=None):
-        machine().check_pinned(mem, size)
-        self._ask(stream, size, lambda: ctypes.memmove(self.ptr, mem, size))
+        _copy(stream, self.ptr, mem, size, lambda device, host: ctypes.memmove(device, host, size))
 
     def copy_to_host_async(self, mem, size, stream=None):
-        machine().check_pinned(mem, size)
-        self._ask(stream, size, lambda: ctypes.memmove(mem, self.ptr, size))
+        _copy(stream, self.ptr, mem, size, lambda device, host: ctypes.memmove(host, device, size))
 
     def memset_async(self, value, size, stream=None):
-        self._ask(stream, size, lambda: ctypes.memset(self.ptr, value, size))
+        _copy(stream, self.ptr, None, size, lambda device, _: ctypes.memset(device, value, size))
 
-    def _ask(self, stream, size, copy):
-        device = machine().current_device
-        machine().check(self.ptr, size, device)
 
-        def operation(address=self.ptr):
-            machine().check(address, size, device)
-            copy()
+def _copy(stream, device, host, size, copy):
+    """Ask it of a stream, which keeps no memory alive."""
+    stream = stream or get_current_stream()
 
-        (stream or machine().current_streams[-1])._ask(operation)
+    def check():
+        machine().check(device, size, stream)
+        if host is not None:
+            machine().check_pinned(host, size)
+
+    def operation():
+        check()
+        copy(device, host)
+
+    check()
+    stream._ask(operation)
 
 
 class MemoryPool:
@@ -54,4 +60,4 @@ class MemoryPool:
 
 
 def alloc(size):
-    return MemoryPointer(machine().take(size, OutOfMemoryError), 0)
+    return MemoryPointer(machine().take(size, get_current_stream(), OutOfMemoryError), 0)

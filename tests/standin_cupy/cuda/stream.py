@@ -5,7 +5,7 @@ from ..machine import machine
 
 class Stream:
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
-        assert non_blocking, "a blocking stream waits for the default one"
+        assert null or non_blocking, "a blocking stream waits for the null one"
         self._device = machine().current_device
         self._waiting = []
         machine().streams.append(self)
@@ -22,6 +22,7 @@ class Stream:
         waiting, self._waiting = self._waiting, []
         for operation in waiting:
             operation()
+        machine().settle(self)
 
     def _ask(self, operation):
         self._check_device()
@@ -30,3 +31,10 @@ class Stream:
     def _check_device(self):
         if self._device != machine().current_device:
             raise RuntimeError(f"a stream of device {self._device} on device {machine().current_device}")
+
+
+def get_current_stream(device_id=-1):
+    assert device_id == -1
+    if machine().current_streams:
+        return machine().current_streams[-1]
+    return machine().null_stream(lambda: Stream(null=True))
