@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 import types
 from typing import Any
 
@@ -30,7 +31,7 @@ from cupy_host import (
     simulated,
 )
 from gpustress.backends import get_backend
-from gpustress.backends.base import Block
+from gpustress.backends.base import Block, Hardware
 from gpustress.backends.cupy import CupyBackend, shape
 from gpustress.backends.cupy import backend as backend_module
 from gpustress.backends.native import NativeBackend
@@ -46,6 +47,13 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts as small as a block may be cut, so that a few paths make many."""
     monkeypatch.setattr(shape, "WAVES", 0)
     monkeypatch.setattr(shape, "SLOTS", 2)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry keeps what it finds out by what makes a backend: it has to find it out anew."""
+    registry = sys.modules["gpustress.backends"]
+    monkeypatch.setitem(registry._BACKENDS, "cupy", lambda devices=None: CupyBackend(devices))
 
 
 def parts(machine: Machine) -> list[int]:
@@ -270,7 +278,7 @@ def test_a_program_is_uploaded_once_for_all_blocks() -> None:
     assert [name for name, *_ in machine.launches].count("gpustress_memory") == 2
 
 
-def test_a_run_through_the_registry_is_natives() -> None:
+def test_a_run_through_the_registry_is_natives(registered: None) -> None:
     system = build.system(*drawn(3))
     with devices():
         ours = bits.run(system, "cupy", paths=9)
@@ -291,13 +299,18 @@ def test_blocks_are_of_several_parts_a_device_and_fit_into_the_hosts_memory() ->
         del one, two
 
 
-def test_the_device_is_named_with_memory_and_versions() -> None:
+def test_devices_are_described_with_memory_and_versions(registered: None) -> None:
     with devices(2):
-        assert CupyBackend((1,)).device == (
-            "stand-in 1 (1.0 GiB, compute capability 9.0); CUDA driver 13.0, runtime 12.9"
+        (info,) = (info for info in gs.backends() if info.name == "cupy")
+        assert info.works
+        assert info.device == "stand-in 0 (1.0 GiB, compute capability 9.0)"
+        assert info.versions == {
+            "cupy": "14.0.0", "CUDA driver": "13.0", "CUDA runtime": "12.9", "NVRTC": "13.0"
+        }  # fmt: skip
+        assert info.hardware == (Hardware("stand-in 0", 1 << 30, "13.0"),)
+        assert CupyBackend((1, 0)).device.startswith(
+            "stand-in 1 (1.0 GiB, compute capability 9.0), stand-in 0"
         )
-        assert "stand-in 0" in CupyBackend().device
-        assert "stand-in 1" not in CupyBackend().device
 
 
 @pytest.mark.parametrize("wrong", [(), (0, 0), (2,), (-1,), ("a",), 3, (0.5,)])
@@ -317,18 +330,18 @@ def reason() -> str:
     return info.reason
 
 
-def test_a_machine_without_a_device_is_a_reason() -> None:
+def test_a_machine_without_a_device_is_a_reason(registered: None) -> None:
     with devices(0):
         assert reason().startswith("no CUDA device: cudaErrorNoDevice")
 
 
-def test_a_machine_without_nvrtc_is_a_reason() -> None:
+def test_a_machine_without_nvrtc_is_a_reason(registered: None) -> None:
     with devices() as machine:
         machine.has_compiler = False
         assert reason().startswith("no NVRTC, CUDA's runtime compiler: CuPy failed to load libnvrtc")
 
 
-def test_a_device_that_does_not_answer_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_does_not_answer_is_a_reason(registered: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(device: int) -> None:
         raise standin_cupy.cuda.runtime.CUDARuntimeError(100)
 
@@ -337,14 +350,16 @@ def test_a_device_that_does_not_answer_is_a_reason(monkeypatch: pytest.MonkeyPat
         assert reason().startswith("the CUDA device does not answer")
 
 
-def test_cupy_that_is_not_installed_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cupy_that_is_not_installed_is_a_reason(registered: None, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cupy" else find(name))
     assert reason().startswith("CuPy is not installed")
 
 
 @pytest.mark.parametrize("error", [ImportError("libcudart.so is missing\nmore"), AttributeError("no bool8")])
-def test_cupy_that_does_not_load_is_a_reason(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_cupy_that_does_not_load_is_a_reason(
+    registered: None, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     import_module = importlib.import_module
 
     def fails(name: str) -> types.ModuleType:

@@ -7,6 +7,7 @@ wrong in silence is an error here: see machine.py.
 from . import cuda
 from .raw import RawKernel, RawModule
 
+__version__ = "14.0.0"
 __all__ = ["RawKernel", "RawModule", "cuda", "get_default_memory_pool"]
 
 

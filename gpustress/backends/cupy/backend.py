@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Final
 
 from ...errors import bad_argument
-from ..base import Block, Outcome, Series, Trace
+from ..base import Block, Hardware, Outcome, Series, Trace
 from ..layout import by_name, empty_trace, outcome_bytes, request, trace_of
 from .device import Device, kernels
 from .shape import PART_BYTES, SLOTS
@@ -89,13 +89,28 @@ class CupyBackend:
 
     @property
     def device(self) -> str:
-        """The devices, and the versions of CUDA's driver and runtime."""
-        runtime = self._cupy.cuda.runtime
-        versions = {"driver": runtime.driverGetVersion(), "runtime": runtime.runtimeGetVersion()}
-        shown = ", ".join(
-            f"{name} {number // 1000}.{number % 1000 // 10}" for name, number in versions.items()
+        """The devices, with their memory and compute capability."""
+        return ", ".join(
+            f"{held.name} ({held.memory_bytes / 2**30:.1f} GiB, compute capability {held.capability})"
+            for held in self._held
         )
-        return f"{', '.join(held.text for held in self._held)}; CUDA {shown}"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of CuPy, and of CUDA's driver, runtime and compiler."""
+        cuda = self._cupy.cuda
+        return {
+            "cupy": self._cupy.__version__,
+            "CUDA driver": _version(cuda.runtime.driverGetVersion()),
+            "CUDA runtime": _version(cuda.runtime.runtimeGetVersion()),
+            "NVRTC": ".".join(map(str, cuda.nvrtc.getVersion())),
+        }
+
+    @property
+    def hardware(self) -> tuple[Hardware, ...]:
+        """The devices."""
+        driver = self.versions["CUDA driver"]
+        return tuple(Hardware(held.name, held.memory_bytes, driver) for held in self._held)
 
     def block_paths(self, program: Program, memory: int) -> int:
         """As many paths as make PARTS parts for every device, and fit into `memory` on the host; at least 1."""
@@ -137,6 +152,11 @@ class CupyBackend:
                 work.stop()
         for each in running:
             each.result()
+
+
+def _version(number: int) -> str:
+    """As CUDA counts: 12090 is 12.9."""
+    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def _checked(devices: Sequence[int], count: int) -> tuple[int, ...]:

@@ -84,8 +84,10 @@ class Device:
     Attributes
     ----------
     number : int
-    text : str
-        The device's name, memory and compute capability.
+    name : str
+    memory_bytes : int
+    capability : str
+        Of computing, such as ``9.0``.
     """
 
     def __init__(self, cupy: ModuleType, module: Any, number: int):
@@ -95,8 +97,9 @@ class Device:
         self._most: Plan | None = None  # what is left of a plan for which there was not the memory
         self.number = number
         facts = cupy.cuda.runtime.getDeviceProperties(number)
-        size, version = facts["totalGlobalMem"] / 2**30, f"{facts['major']}.{facts['minor']}"
-        self.text = f"{facts['name'].decode()} ({size:.1f} GiB, compute capability {version})"
+        self.name: str = facts["name"].decode()
+        self.memory_bytes: int = facts["totalGlobalMem"]
+        self.capability = f"{facts['major']}.{facts['minor']}"
 
     def run(self, work: Work, devices: int) -> None:
         """Compute parts of `work` until none is left.
