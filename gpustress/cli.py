@@ -73,6 +73,10 @@ Threads = Annotated[
         help="At most so many threads; default: as many as there are processors.",
     ),
 ]
+Devices = Annotated[
+    list[int] | None,
+    typer.Option("--device", metavar="N", min=0, help="A CUDA device to compute on. Repeatable; default: 0."),
+]
 Record = Annotated[
     list[str] | None,
     typer.Option(
@@ -136,6 +140,7 @@ def run(
     effects: Effects = ["first_round,full"],  # noqa: B006
     backend: Backend = "auto",
     threads: Threads = None,
+    devices: Devices = None,
     memory: Annotated[
         str | None,
         typer.Option(
@@ -172,6 +177,7 @@ def run(
             seed=seed,
             backend=backend,
             threads=threads,
+            devices=devices or None,
             effects=_split(effects),
             record=record or (),
             memory=memory,

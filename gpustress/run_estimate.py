@@ -58,6 +58,7 @@ def estimate(
     paths: int | None = None,
     backend: str = AUTO,
     threads: int | None = None,
+    devices: Sequence[int] | None = None,
     effects: str | Sequence[str] = "full",
     record: Sequence[str] = (),
     factors: Any = None,
@@ -74,7 +75,7 @@ def estimate(
     job = prepare(system, scenarios, effects, factors)
     paths = check_paths(paths, job.factors)
     series = parse_record(system, record)
-    chosen = get_backend(backend, threads=threads)
+    chosen = get_backend(backend, threads=threads, devices=devices)
     block = min(paths, block_paths(job.program, chosen, len(series), max(1, free_memory() // 4)))
 
     def timed(count: int) -> float:
@@ -89,8 +90,8 @@ def estimate(
     seconds = timed(sampled)
     with tempfile.TemporaryDirectory(prefix="gpustress-") as folder:
         written = min(sampled, 512)
-        result = simulate(system, scenarios, paths=written, backend=backend, threads=threads, effects=effects,
-                          record=record, factors=factors, memory=free_memory())  # fmt: skip
+        result = simulate(system, scenarios, paths=written, backend=backend, threads=threads,
+                          devices=devices, effects=effects, record=record, factors=factors, memory=free_memory())  # fmt: skip
         result.write(Path(folder) / "sample")
         size = sum(file.stat().st_size for file in (Path(folder) / "sample").rglob("*") if file.is_file())
     return RunEstimate(

@@ -31,6 +31,7 @@ def simulate(
     seed: int = 0,
     backend: str = AUTO,
     threads: int | None = None,
+    devices: Sequence[int] | None = None,
     effects: str | Sequence[str] = "full",
     record: Sequence[str] = (),
     memory: str | int | None = None,
@@ -54,6 +55,8 @@ def simulate(
     threads : int, optional
         At most so many threads of the processor; by default the environment variable GPUSTRESS_THREADS, or as many as
         the process has processors. ``numpy`` takes one, whatever is allowed.
+    devices : sequence of int, optional
+        CUDA devices that share the work, for a backend that has some; by default the first. They change no bit.
     effects : {"none", "first_round", "full"}, or several of them
         What follows from failures. With several, every scenario runs under each, as NAME/EFFECTS.
     record : sequence of str
@@ -82,7 +85,7 @@ def simulate(
     job = prepare(system, scenarios, effects, factors)
     paths, seed = check_paths(paths, job.factors), check_seed(seed)
     series = parse_record(system, record)
-    chosen = get_backend(backend, threads=threads)
+    chosen = get_backend(backend, threads=threads, devices=devices)
     size = plan(job.program, chosen, paths, len(series), budget(memory))
     arrays = _Arrays(job.program, paths, len(series))
     with reporting(progress) as report:
