@@ -19,8 +19,6 @@ const char* stage_names() {
 // Doubles of memory that a thread needs.
 integer memory_of(const Program* p) { return state_size(*p) * GPUSTRESS_LANES + finish_size(*p); }
 
-integer size_of_program() { return sizeof(Program); }
-integer size_of_job() { return sizeof(Job); }
 int lanes() { return GPUSTRESS_LANES; }
 
 // Simulate groups of paths first to last - 1 in the calling thread. Ticks and operations are arrays (groups, stages).
