@@ -91,7 +91,8 @@ def estimate(
     with tempfile.TemporaryDirectory(prefix="gpustress-") as folder:
         written = min(sampled, 512)
         result = simulate(system, scenarios, paths=written, backend=backend, threads=threads,
-                          devices=devices, effects=effects, record=record, factors=factors, memory=free_memory())  # fmt: skip
+                          devices=devices, effects=effects, record=record, factors=factors,
+                          memory=free_memory())  # fmt: skip
         result.write(Path(folder) / "sample")
         size = sum(file.stat().st_size for file in (Path(folder) / "sample").rglob("*") if file.is_file())
     return RunEstimate(

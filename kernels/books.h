@@ -49,13 +49,14 @@ GPUSTRESS_STEP void write_down_and_capitalise(const Team& team, const Program& p
 GPUSTRESS_STEP void impair(const Team& team, const Program& p, const State& s, int t) {
     team.each(p.capex_count, [&](int c) {
         const index32 flow = p.capex[c], tenant = p.tenant[flow];
-        if (s.failed[tenant] == 0) return;
+        if (s.marks[tenant].failed == 0) return;
         const mask hit = (s.failed_at[tenant] < (double)p.periods) & (s.impaired[c] == 0.0);
         if (!some_lane(hit)) return;
         const real kept = select(hit, all_lanes(p.relet_price[flow]), all_lanes(1.0));
         s.impairment[c] = fused(s.book[c], 1.0 - kept, s.impairment[c]);
         s.book[c] = s.book[c] * kept;
         s.opening_left[c] = s.opening_left[c] * kept;
+        GPUSTRESS_ROLLED
         for (int before = 0; before <= t + 1; ++before)
             s.capitalised[before * p.capex_count + c] = s.capitalised[before * p.capex_count + c] * kept;
         s.impaired[c] = select(hit, all_lanes(1.0), s.impaired[c]);
@@ -68,15 +69,17 @@ GPUSTRESS_FUNCTION mask is_insolvent(const Program& p, const State& s, int i) {
     // What is left of a claim of 1.
     const auto kept = [&](index32 issuer, double recovery) {
         const mask failed = s.failed_at[issuer] < (double)p.periods;
-        return s.failed[issuer] ? select(failed, all_lanes(recovery), all_lanes(1.0)) : all_lanes(1.0);
+        return s.marks[issuer].failed ? select(failed, all_lanes(recovery), all_lanes(1.0)) : all_lanes(1.0);
     };
     real assets = larger(s.cash[i], nothing) + p.other_assets[i];
     real liabilities = larger(-s.cash[i], nothing) + p.other_debt[i];
     assets = assets + row_sum(p.book_start, p.book_column, s.book, i);
+    GPUSTRESS_ROLLED
     for (index32 e = p.held_start[i]; e < p.held_start[i + 1]; ++e) {
         const index32 x = p.held_column[e];
         assets = fused(kept(p.issuer[x], p.exposure_recovery[x]), all_lanes(p.exposure[x]), assets);
     }
+    GPUSTRESS_ROLLED
     for (index32 e = p.lent_start[i]; e < p.lent_start[i + 1]; ++e) {
         const index32 l = p.lent_column[e];
         assets = fused(kept(p.borrower[l], p.loan_recovery[l]), s.balance[l], assets);
@@ -94,17 +97,17 @@ GPUSTRESS_STEP void write_off(const Team& team, const Program& p, const State& s
         if (p.triggers == 0) return;
         mask found = no_lane();
         team.each(p.entities, [&](int i) {
-            s.insolvent[i] = 0;
+            s.marks[i].insolvent = 0;
             if (!p.solvency_trigger[i]) return;
             const mask may_fail = s.failed_at[i] >= (double)p.periods;
             if (!some_lane(may_fail)) return;
             const mask fails = may_fail & is_insolvent(p, s, i);
-            s.insolvent[i] = lane_bits(fails);
+            s.marks[i].insolvent = lane_bits(fails);
             found = found | fails;
         });
         if (!some_lane(team.across(found))) return;
         team.each(p.entities, [&](int i) {
-            if (s.insolvent[i]) note_failure(s, i, mask_of(s.insolvent[i]), t, t + 1, SOLVENCY);
+            if (s.marks[i].insolvent) note_failure(s, i, mask_of(s.marks[i].insolvent), t, t + 1, SOLVENCY);
         });
     }
 }

@@ -13,7 +13,7 @@ GPUSTRESS_FUNCTION void draw_limits(const Team& team, const Program& p, const St
 GPUSTRESS_FUNCTION void note_failure(const State& s, int i, mask who, int t, double stops_at, int cause) {
     const unsigned lanes = lane_bits(who);
     if (lanes == 0) return;
-    s.failed[i] |= lanes;
+    s.marks[i].failed |= lanes;
     s.failed_at[i] = select(who, all_lanes((double)t), s.failed_at[i]);
     s.cause[i] = select(who, all_lanes((double)cause), s.cause[i]);
     s.stops_at[i] = select(who, all_lanes(stops_at), s.stops_at[i]);
@@ -29,9 +29,8 @@ GPUSTRESS_STEP void credit_events(const Team& team, const Program& p, const Stat
             alive = no_lane();
         }
         if (p.hazard[row + i] > 0.0) {
-            const double hazard = p.hazard[row + i] * p.period_years;
-            const index32 power = p.hazard_power[i];
-            s.gathered[i] = power < 0 ? s.gathered[i] + hazard : fused(all_lanes(hazard), s.power[power], s.gathered[i]);
+            const real power = p.hazard_power[i] < 0 ? all_lanes(1.0) : s.power[p.hazard_power[i]];
+            s.gathered[i] = fused(power, all_lanes(p.hazard[row + i] * p.period_years), s.gathered[i]);
             note_failure(s, i, alive & (s.gathered[i] >= s.limit[i]), t, t, CREDIT);
         }
         s.going[i] = select(s.stops_at[i] > (double)t, all_lanes(1.0), all_lanes(0.0));

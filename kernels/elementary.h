@@ -172,7 +172,9 @@ GPUSTRESS_FUNCTION real inverse_normal(real u) {
 template <int COUNT>
 GPUSTRESS_FUNCTION void inverse_normals(const real* u, real* z) {
 #if GPUSTRESS_LANES == 1
-    for (int i = 0; i < COUNT; ++i) z[i] = inverse_normal(u[i]);
+    for (int i = 0; i < COUNT; ++i) z[i] = u[i];
+    GPUSTRESS_ROLLED
+    for (int i = 0; i < COUNT; ++i) z[i] = inverse_normal(z[i]);
 #else
     const double* values = reinterpret_cast<const double*>(u);
     double* results = reinterpret_cast<double*>(z);

@@ -55,9 +55,9 @@ GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const State
 }
 
 GPUSTRESS_FUNCTION real linked(int link, real y) {
-    if (link == EXPONENTIAL_LINK) return exponential(y);
-    if (link == LOGISTIC) return 1.0 / (1.0 + exponential(-y));
-    return y;
+    if (link == IDENTITY) return y;
+    const real power = exponential(link == LOGISTIC ? -y : y);
+    return link == LOGISTIC ? 1.0 / (1.0 + power) : power;
 }
 
 // y(t) = a + b y(t-1) + s eps(t) + jump; X(t) = clip(link(y + shift), floor, cap), then the scenario's `value`.
@@ -91,6 +91,7 @@ GPUSTRESS_STEP void step_factors(const Team& team, const Program& p, const Job& 
 GPUSTRESS_STEP void raise_powers(const Team& team, const Program& p, const State& s) {
     team.each(p.powers, [&](int r) {
         real exponent = all_lanes(0.0);
+        GPUSTRESS_ROLLED
         for (index32 e = p.power_start[r], last = p.power_start[r + 1]; e < last; ++e)
             exponent = fused(all_lanes(p.power_elasticity[e]), s.log_ratio[p.power_factor[e]], exponent);
         s.power[r] = exponential(exponent);

@@ -164,7 +164,7 @@ GPUSTRESS_FUNCTION void finish_exactly(const Program& p, const State& s, int t, 
     Finish f(p, s, t, lane, scratch);
     for (int i = 0; i < f.n; ++i) {
         f.receipts[i] = lane_of(s.receipts[i], lane);  // of the last plain update
-        f.is_short[i] = (double)(s.is_short[i] >> lane & 1);
+        f.is_short[i] = (double)(s.marks[i].is_short >> lane & 1);
         f.marginal[i] = RANKS;
     }
     f.judge();
@@ -173,8 +173,9 @@ GPUSTRESS_FUNCTION void finish_exactly(const Program& p, const State& s, int t, 
         f.add_receipts(true);
     } while (f.judge());
     for (int i = 0; i < f.n; ++i) {
-        s.is_short[i] = (s.is_short[i] & ~((word)1 << lane)) | (word)f.is_short[i] << lane;
-        s.fallen[i] = (1 << RANKS) - 1;
+        s.marks[i].is_short = (s.marks[i].is_short & ~((word)1 << lane)) | (word)f.is_short[i] << lane;
+        s.marks[i].fallen = (1 << RANKS) - 1;
+        GPUSTRESS_ROLLED
         for (int rank = 0; rank < RANKS; ++rank) {
             const double due = f.due(i, rank);
             double ratio = 1.0;

@@ -41,28 +41,16 @@ T* writable(nb::dict arrays, const char* name) {
     return array.data();
 }
 
-// What the size of a path's state depends on.
-Program sizes_of(nb::dict sizes) {
+Program numbers_of(nb::dict sizes) {
     Program p{};
-    p.periods = nb::cast<int>(sizes["periods"]);
-    p.entities = nb::cast<int>(sizes["entities"]);
-    p.factors = nb::cast<int>(sizes["factors"]);
-    p.flows = nb::cast<int>(sizes["flows"]);
-    p.loans = nb::cast<int>(sizes["loans"]);
-    p.capex_count = nb::cast<int>(sizes["capex_count"]);
-    p.measures_count = nb::cast<int>(sizes["measures_count"]);
-    p.powers = nb::cast<int>(sizes["powers"]);
+#define X(type, name) p.name = nb::cast<type>(sizes[#name]);
+    GPUSTRESS_PROGRAM_NUMBERS(X)
+#undef X
     return p;
 }
 
 Program program_of(nb::dict arrays, nb::dict sizes) {
-    Program p = sizes_of(sizes);
-    p.scenarios = nb::cast<int>(sizes["scenarios"]);
-    p.depths = nb::cast<int>(sizes["depths"]);
-    p.triggers = nb::cast<int>(sizes["triggers"]);
-    p.period_years = nb::cast<double>(sizes["period_years"]);
-    p.alpha = nb::cast<double>(sizes["alpha"]);
-    p.beta = nb::cast<double>(sizes["beta"]);
+    Program p = numbers_of(sizes);
 #define X(type, name) p.name = pointer<type>(arrays, #name);
     GPUSTRESS_PROGRAM_ARRAYS(X)
 #undef X
@@ -114,7 +102,7 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
 }
 
 std::size_t memory_bytes(const std::string& level_name, nb::dict sizes) {
-    return static_cast<std::size_t>(level_named(level_name).memory(sizes_of(sizes))) * sizeof(double);
+    return static_cast<std::size_t>(level_named(level_name).memory(numbers_of(sizes))) * sizeof(double);
 }
 
 using Doubles = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;

@@ -19,7 +19,7 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
     team.each(p.entities + 1, [&](int i) {
         s.stops_at[i] = never();
         s.going[i] = all_lanes(1.0);
-        s.failed[i] = 0;
+        s.marks[i].failed = 0;
         for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = all_lanes(1.0);
     });
     team.each(p.entities, [&](int i) {
@@ -27,11 +27,11 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
         s.failed_at[i] = all_lanes((double)p.periods);
         s.cash[i] = all_lanes(p.cash[(integer)scenario * p.entities + i]);
         s.lowest[i] = all_lanes(infinity());
-        s.fallen[i] = 0;
+        s.marks[i].fallen = 0;
     });
     team.each(p.measures_count, [&](int m) {
-        s.total[m] = s.npv[m] = s.gross[m] = s.payback[m] = all_lanes(0.0);
-        s.trough[m] = all_lanes(infinity());
+        const real nothing = all_lanes(0.0);
+        s.measures[m] = {nothing, nothing, nothing, all_lanes(infinity()), nothing, nothing};
     });
     open_books(team, p, s);
     draw_limits(team, p, s, scenario, job.seed, first);
@@ -56,7 +56,7 @@ GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, cons
         GPUSTRESS_STAGE(settlement);
         settle(team, p, s, scenario, t, effects, lanes, job.trace != nullptr, scratch, counts);
         team.each(p.entities, [&](int i) {
-            if (s.is_short[i]) note_failure(s, i, mask_of(s.is_short[i]), t, t + 1, LIQUIDITY);
+            if (s.marks[i].is_short) note_failure(s, i, mask_of(s.marks[i].is_short), t, t + 1, LIQUIDITY);
         });
         GPUSTRESS_STAGE(books);
         lend(team, p, s, t, effects);

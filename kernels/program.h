@@ -30,11 +30,16 @@ typedef signed char code8;
     X(index32, held_start) X(index32, held_column) X(index32, issued_start) X(index32, issued_column) \
     X(index32, book_start) X(index32, book_column)
 
+// type, name: counts (`triggers` of entities with a solvency trigger, `powers` of distinct rows of sensitivities), and rates.
+#define GPUSTRESS_PROGRAM_NUMBERS(X) \
+    X(index32, scenarios) X(index32, periods) X(index32, entities) X(index32, factors) X(index32, flows) X(index32, loans) \
+    X(index32, capex_count) X(index32, measures_count) X(index32, depths) X(index32, triggers) X(index32, powers) \
+    X(double, period_years) X(double, alpha) X(double, beta)
+
 struct Program {
-    index32 scenarios, periods, entities, factors, flows, loans, capex_count, measures_count, depths;
-    index32 triggers;  // entities with a solvency trigger
-    index32 powers;    // distinct rows of sensitivities
-    double period_years, alpha, beta;
+#define X(type, name) type name;
+    GPUSTRESS_PROGRAM_NUMBERS(X)
+#undef X
 #define X(type, name) const type* name;
     GPUSTRESS_PROGRAM_ARRAYS(X)
 #undef X

@@ -25,7 +25,7 @@ GPUSTRESS_FUNCTION real series_value(const State& s, int kind, int item) {
     switch (kind) {
         case CASH_SERIES: return s.cash[item];
         case FLOW_SERIES: return s.paid[item];
-        case MEASURE_SERIES: return s.measured[item];
+        case MEASURE_SERIES: return s.measures[item].value;
         case FACTOR_SERIES: return s.observed[item];
         default: return s.estate[0];
     }
@@ -55,11 +55,11 @@ GPUSTRESS_STEP void record_trace(const Team& team, const Program& p, const Job& 
     put(trace.gathered_hazard, p.entities, s.gathered, 1);
     put(trace.billed, p.flows, s.as_billed, 1);
     put(trace.paid, p.flows, s.paid, 1);
-    put(trace.opening_cash, p.entities, s.opening, 1);
+    put(trace.opening_cash, p.entities, s.statement + OPENING_CASH, STATEMENT);
     put(trace.deposit_interest, p.entities, s.deposit, 1);
-    put(trace.line_interest, p.entities, s.line_interest, 1);
+    put(trace.line_interest, p.entities, s.statement + LINE_INTEREST, STATEMENT);
     put(trace.receipts, p.entities, s.receipts, 1);
-    put(trace.payments, p.entities, s.payments, 1);
+    put(trace.payments, p.entities, s.statement + PAYMENTS, STATEMENT);
     put(trace.closing_cash, p.entities, s.cash, 1);
     put(trace.ratio_operating, p.entities, s.ratio, 3);
     put(trace.ratio_debt, p.entities, s.ratio + 1, 3);
@@ -69,7 +69,7 @@ GPUSTRESS_STEP void record_trace(const Team& team, const Program& p, const Job& 
     put(trace.book, p.capex_count, s.book, 1);
     put(trace.depreciation, p.capex_count, s.depreciation, 1);
     put(trace.impairment, p.capex_count, s.impairment, 1);
-    put(trace.measure, p.measures_count, s.measured, 1);
+    put(trace.measure, p.measures_count, &s.measures->value, sizeof(Measured) / sizeof(real));
     put(trace.estate, 1, s.estate, 1);
     put(trace.failed_at, p.entities, s.failed_at, 1);
     put(trace.cause, p.entities, s.cause, 1);
@@ -87,10 +87,10 @@ GPUSTRESS_STEP void record_path(const Team& team, const Program& p, const Job& j
     });
     team.each(p.measures_count, [&](int m) {
         const integer place = row * p.measures_count + m;
-        put_lanes(s.total[m], job.total + place, p.measures_count, lanes);
-        put_lanes(s.npv[m], job.npv + place, p.measures_count, lanes);
-        put_lanes(s.trough[m], job.trough + place, p.measures_count, lanes);
+        put_lanes(s.measures[m].total, job.total + place, p.measures_count, lanes);
+        put_lanes(s.measures[m].npv, job.npv + place, p.measures_count, lanes);
+        put_lanes(s.measures[m].trough, job.trough + place, p.measures_count, lanes);
         for (int lane = 0; lane < lanes; ++lane)
-            job.payback[place + (integer)lane * p.measures_count] = (short)lane_of(s.payback[m], lane);
+            job.payback[place + (integer)lane * p.measures_count] = (short)lane_of(s.measures[m].payback, lane);
     });
 }

@@ -29,13 +29,13 @@ GPUSTRESS_STEP void open_settlement(const Team& team, const Program& p, const St
         for (int rank = 0; rank < RANKS; ++rank) {
             const real due = row_sum(p.dues_start, p.dues_column, s.billed, 3 * i + rank) * going;
             s.due[3 * i + rank] = rank == DEBT ? due + line_interest : due;
-            if (s.fallen[i] >> rank & 1) s.ratio[3 * i + rank] = all_lanes(1.0);
+            if (s.marks[i].fallen >> rank & 1) s.ratio[3 * i + rank] = all_lanes(1.0);
         }
         s.receipts[i] = row_sum(p.receipts_start, p.receipts_column, s.billed, i) * going;
-        s.fallen[i] = s.is_short[i] = 0;
+        s.marks[i].fallen = s.marks[i].is_short = 0;
         if (traced) {
-            s.opening[i] = cash;
-            s.line_interest[i] = line_interest;
+            s.statement[STATEMENT * i + OPENING_CASH] = cash;
+            s.statement[STATEMENT * i + LINE_INTEREST] = line_interest;
         }
     });
 }
@@ -83,7 +83,7 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
         counts.updates += lanes_in(moving, lanes);
         real drop = all_lanes(0.0);
         team.each(p.entities, [&](int i) {
-            s.falls[i] = 0;
+            s.marks[i].falls = 0;
             if (update > 0) {
                 if (!receives_otherwise(p, s, i)) return;
                 s.receipts[i] = received(p, s, i);
@@ -94,20 +94,20 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
                 const real lower = select(moving & unmet, smaller(now, left / due), now);
                 s.next_ratio[3 * i + rank] = lower;
                 drop = larger(drop, now - lower);
-                s.falls[i] |= 1 << rank;
+                s.marks[i].falls |= 1 << rank;
             });
-            s.is_short[i] = (is_short & lane_bits(moving)) | (s.is_short[i] & ~(word)lane_bits(moving));
+            s.marks[i].is_short = (is_short & lane_bits(moving)) | (s.marks[i].is_short & ~(word)lane_bits(moving));
         });
         team.each(bit_words(p.entities), [&](int w) { s.changed[w] = 0; });
         team.each(p.entities, [&](int i) {
-            if (s.falls[i] == 0) return;
+            if (s.marks[i].falls == 0) return;
             bool changed = false;
             for (int rank = 0; rank < RANKS; ++rank)
-                if (s.falls[i] >> rank & 1) {
+                if (s.marks[i].falls >> rank & 1) {
                     changed |= some_lane(s.next_ratio[3 * i + rank] < s.ratio[3 * i + rank]);
                     s.ratio[3 * i + rank] = s.next_ratio[3 * i + rank];
                 }
-            s.fallen[i] |= s.falls[i];
+            s.marks[i].fallen |= s.marks[i].falls;
             if (changed) team.set_bit(s.changed, i);
         });
         moving = moving & team.across(drop > RATIO_TOLERANCE);
@@ -130,13 +130,13 @@ GPUSTRESS_STEP void fixed_point(const Team& team, const Program& p, const State&
 // Everybody alone, as if all others paid in full. Without gates, it is here that who has stopped pays nothing.
 GPUSTRESS_STEP void judge_alone(const Team& team, const Program& p, const State& s) {
     team.each(p.entities, [&](int i) {
-        if (s.failed[i]) {
+        if (s.marks[i].failed) {
             for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = s.going[i];
-            s.fallen[i] = (1 << RANKS) - 1;
+            s.marks[i].fallen = (1 << RANKS) - 1;
         }
-        s.is_short[i] = pay_by_rank(p, s, i, [&](int rank, mask unmet, real left, real due) {
+        s.marks[i].is_short = pay_by_rank(p, s, i, [&](int rank, mask unmet, real left, real due) {
             s.ratio[3 * i + rank] = select(unmet, left / due, s.ratio[3 * i + rank]);
-            s.fallen[i] |= 1 << rank;
+            s.marks[i].fallen |= 1 << rank;
         });
     });
 }
@@ -151,12 +151,13 @@ GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const S
         // Takes off rounding; what is not a number stays so, and is an error later.
         if (effects != NO_EFFECTS) cash = select(cash < -credit_line[i], all_lanes(-credit_line[i]), cash);
         s.cash[i] = cash + 0.0;  // one zero, not two
-        if (traced) s.payments[i] = payments;
+        if (traced) s.statement[STATEMENT * i + PAYMENTS] = payments;
     });
     if (traced || effects == FIRST_ROUND) team.each(p.flows, [&](int flow) { s.as_billed[flow] = s.billed[flow]; });
     team.each(p.entities, [&](int i) {
         for (int rank = 0; rank < RANKS; ++rank) {
-            if (!(s.fallen[i] >> rank & 1)) continue;
+            if (!(s.marks[i].fallen >> rank & 1)) continue;
+            GPUSTRESS_ROLLED
             for (index32 e = p.dues_start[3 * i + rank], last = p.dues_start[3 * i + rank + 1]; e < last; ++e)
                 s.paid[p.dues_column[e]] = s.billed[p.dues_column[e]] * s.ratio[3 * i + rank];
         }

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cuda_standin
-from cuda_standin import KERNELS, Standin, compiler
+from cuda_standin import Standin
+from gpustress.backends.cupy.structures import pack
 from gpustress.backends.native import NativeBackend
 
 UNSET = 0xFF  # in every byte that a kernel has to write, or must not read before: as a double, not a number
 GUARD = 512  # doubles before and behind the memory of a launch
 WORK = ("exact_finishes", "updates")  # added to
-TYPES = {
-    "double": ctypes.c_double,
-    "index32": ctypes.c_int32,
-    "integer": ctypes.c_int64,
-    "word": ctypes.c_uint64,
-}
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -83,7 +75,7 @@ class _Entry:
                 array.view(np.uint8).fill(UNSET)
         program = packed("Program", sizes | arrays)
         traced = packed("Trace", trace) if trace else None
-        job = packed("Job", request | outcome | {"trace": traced and ctypes.addressof(traced)})
+        job = packed("Job", request | outcome | {"trace": traced})
 
         shape = self.shape
         state, scratch = self.state_and_scratch(program)
@@ -91,8 +83,8 @@ class _Entry:
         memory = np.empty(GUARD + doubles + GUARD)
         memory.view(np.uint8).fill(UNSET)
         arguments = [
-            bytes(program),
-            bytes(job),
+            program.tobytes(),
+            job.tobytes(),
             bytes(ctypes.c_void_p(memory[GUARD:].ctypes.data)),
             bytes(ctypes.c_longlong(state)),
             bytes(ctypes.c_longlong(scratch)),
@@ -111,37 +103,15 @@ class _Entry:
         if not (around.view(np.uint8) == UNSET).all():
             raise RuntimeError("a write outside the memory of the launch")
 
-    def state_and_scratch(self, program: ctypes.Structure) -> tuple[int, int]:
+    def state_and_scratch(self, program: NDArray[np.void]) -> tuple[int, int]:
         """Doubles of state and of scratch that a team needs."""
         doubles = (ctypes.c_longlong * 2)()
         pointer = bytes(ctypes.c_void_p(ctypes.addressof(doubles)))
-        self.standin.launch("gpustress_memory", (1, 1, 1), (1, 1, 1), 0, [bytes(program), pointer])
+        self.standin.launch("gpustress_memory", (1, 1, 1), (1, 1, 1), 0, [program.tobytes(), pointer])
         return doubles[0], doubles[1]
 
 
-@functools.cache
-def structures() -> dict[str, type[ctypes.Structure]]:
-    """The structures of kernels/program.h."""
-    command = [compiler() or "c++", "-E", "-P", "-x", "c++", str(KERNELS / "program.h")]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = {}
-    for name, body in re.findall(r"struct (\w+) \{(.*?)\};", text, re.DOTALL):
-        fields: list[tuple[str, Any]] = []
-        for declaration in body.split(";")[:-1]:
-            kind, pointer, names = re.fullmatch(
-                r"\s*(?:const )?(\w+)(\*?) (.*)", declaration, re.DOTALL
-            ).groups()
-            for each in re.split(r",\s*", names):
-                is_pointer = pointer or each.startswith("*")
-                fields.append((each.lstrip("*"), ctypes.c_void_p if is_pointer else TYPES[kind]))
-        found[name] = type(name, (ctypes.Structure,), {"_fields_": fields})
-    return found
-
-
-def packed(name: str, values: Mapping[str, Any]) -> ctypes.Structure:
-    """A structure with numbers, and the addresses of arrays."""
-    structure = structures()[name]()
-    for field, _ in structure._fields_:
-        value = values[field]
-        setattr(structure, field, value.ctypes.data if isinstance(value, np.ndarray) else value)
-    return structure
+def packed(structure: str, values: Mapping[str, Any]) -> NDArray[np.void]:
+    """A structure with numbers, and the addresses of arrays in this process."""
+    addresses = {name: value.ctypes.data for name, value in values.items() if isinstance(value, np.ndarray)}
+    return pack(structure, values, addresses)

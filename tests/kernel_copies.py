@@ -79,9 +79,9 @@ class Kernels:
     ) -> None:
         program = packed("Program", arrays | sizes)
         traced = packed("Trace", trace) if trace else None
-        job = packed("Job", request | result | {"trace": traced and ctypes.addressof(traced)})
-        room = np.empty(self._level.memory(ctypes.byref(program)) + ALIGNMENT // 8)
+        job = packed("Job", request | result | {"trace": traced})
+        room = np.empty(self._level.memory(program.ctypes.data) + ALIGNMENT // 8)
         start = -(-room.ctypes.data // ALIGNMENT) * ALIGNMENT
         groups = -(-request["paths"] // self._level.lanes) * sizes["scenarios"]
         counts = (result[name].ctypes.data for name in ("exact_finishes", "updates"))
-        self._level.simulate(ctypes.byref(program), ctypes.byref(job), 0, groups, start, *counts)
+        self._level.simulate(program.ctypes.data, job.ctypes.data, 0, groups, start, *counts)

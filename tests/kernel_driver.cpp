@@ -11,12 +11,17 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "levels.h"
 #include "program.h"
 #include "threads.h"
 
 namespace {
+
+// How Python writes a number that is a T here.
+template <class T>
+using stored = std::conditional_t<std::is_same_v<T, index32>, integer64, T>;
 
 struct Array {
     std::size_t bytes;
@@ -52,11 +57,8 @@ struct Question {
 
     Program program() const {
         Program p{};
-#define X(name) p.name = static_cast<index32>(number<integer64>("sizes." #name));
-        X(scenarios) X(periods) X(entities) X(factors) X(flows) X(loans) X(capex_count) X(measures_count) X(depths) X(triggers)
-#undef X
-#define X(name) p.name = number<double>("sizes." #name);
-        X(period_years) X(alpha) X(beta)
+#define X(type, name) p.name = static_cast<type>(number<stored<type>>("sizes." #name));
+        GPUSTRESS_PROGRAM_NUMBERS(X)
 #undef X
 #define X(type, name) p.name = pointer<type>("arrays." #name);
         GPUSTRESS_PROGRAM_ARRAYS(X)

@@ -80,11 +80,11 @@ def test_operations_are_those_counted_by_hand() -> None:
     assert not tally.outcome.cause.any()  # nobody leaves the way that is counted here
     per_path = {stage: count / paths for stage, count in tally.counts().items()}
     periods = 3
-    # H + h * power * D, where the power of no factor is 1 and takes nothing
-    assert per_path["credit"] == 3 * periods
-    # two lines of weight * paid, added to the value and, as an amount, to the gross; the total, the discounted total (a
-    # fused multiply-add is two), and the tolerance of the payback times the gross
-    assert per_path["measures"] == (2 * 3 + 1 + 2 + 1) * periods
+    # H + power * h D (a fused multiply-add is two), where the power of no factor is 1 and takes nothing
+    assert per_path["credit"] == 2 * periods
+    # two lines of weight * paid, fused into what is gained or lost; their sum is the value, their difference is added to
+    # the gross; the total, the discounted total (fused), and the tolerance of the payback times the gross
+    assert per_path["measures"] == (2 * 2 + 1 + 2 + 1 + 2 + 1) * periods
     # a life's payments (a difference, over the life), the book less that, the residue's tolerance times a sum, the
     # payment added to the book and to the sum; in the opening's two years, a share of it added
     assert per_path["books"] == (2 + 1 + 2 + 2) * periods + 2 * 2

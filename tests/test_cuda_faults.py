@@ -59,7 +59,7 @@ FAULTS = (
 SPARE = {
     "begin_path 1", "begin_path 2", "begin_path 3", "begin_path 4", "open_books 1", "open_books 2", "draw_limits 1",
     "draw_factors 1", "draw_factors 2", "credit_events 1", "open_settlement 1", "judge_alone 1", "fixed_point 6",
-    "close_settlement 1", "close_settlement 2", "simulate_path 1", "lend 1", "measure 1", "record_trace 1",
+    "close_settlement 1", "close_settlement 3", "simulate_path 1", "lend 1", "measure 1", "record_trace 1",
     "record_path 1", "record_path 2",
 }  # fmt: skip
 

@@ -28,7 +28,8 @@ from parity import Answer, disagreements
 
 TWINS = (
     Fault("shift ignored", "factors.h", "y + p.curves[(integer)p.shift[row + k] * p.periods + t]", "y"),
-    Fault("hazard does not gather", "credit.h", "s.gathered[i] = s.gathered[i] + ", "s.gathered[i] = "),
+    Fault("hazard does not gather", "credit.h", "all_lanes(p.hazard[row + i] * p.period_years), s.gathered[i])",
+          "all_lanes(p.hazard[row + i] * p.period_years), all_lanes(0.0))"),
     Fault("re-letting lag off by one", "billing.h",
           "(double)p.relet_lag[flow] <= (double)t", "(double)p.relet_lag[flow] < (double)t"),
     Fault("reserve ignored", "settlement.h", "left - p.reserve[i]", "left"),
@@ -37,7 +38,7 @@ TWINS = (
     Fault("written down for a period too long", "books.h",
           "since = t > life ? t - life : 0", "since = t > life + 1 ? t - life - 1 : 0"),
     Fault("present value forgets the discount", "measures.h",
-          "fused(value, all_lanes(p.discount[t]), s.npv[m])", "s.npv[m] + value"),
+          "fused(so_far.value, all_lanes(p.discount[t]), so_far.npv)", "so_far.npv + so_far.value"),
     Fault("the estate of one period is left to the next", "record.h",
           "s.failed_at[i] == (double)t", "s.failed_at[i] == (double)(t - 1)"),
     Fault("who fails for want of cash stops at once", "period.h", "t, t + 1, LIQUIDITY", "t, t, LIQUIDITY"),
