@@ -82,7 +82,7 @@ def test_operations_are_those_counted_by_hand() -> None:
     periods = 3
     # H + power * h D (a fused multiply-add is two), where the power of no factor is 1 and takes nothing
     assert per_path["credit"] == 2 * periods
-    # two lines of weight * paid, fused into what is gained or lost; their sum is the value, their difference is added to
+    # two lines of weight * paid, fused into what is gained or lost; their sum is the value, their difference goes to
     # the gross; the total, the discounted total (fused), and the tolerance of the payback times the gross
     assert per_path["measures"] == (2 * 2 + 1 + 2 + 1 + 2 + 1) * periods
     # a life's payments (a difference, over the life), the book less that, the residue's tolerance times a sum, the
