@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +11,7 @@ from gpustress.backends.base import Backend
 from gpustress.backends.native import NativeBackend
 from gpustress.job import Job, prepare
 
+from .peers import peers
 from .reference import PATHS, SEED, reference_system
 from .timing import seconds_of
 
@@ -78,7 +77,5 @@ def contenders(job: Job) -> list[Contender]:
         if info.works:
             backend = get_backend(info.name)
             found.append(of_backend(backend, job, getattr(backend, "threads", 1)))
-    if importlib.util.find_spec("bench.peers") is not None:
-        peers = importlib.import_module("bench.peers").peers(job.program)
-        found += [Contender(peer.name, peer.threads, peer.run) for peer in peers.values()]
+    found += [Contender(peer.name, peer.threads, peer.run) for peer in peers(job.program).values()]
     return found
