@@ -17,7 +17,9 @@ from .version import VERSION as __version__  # noqa: N811
 if TYPE_CHECKING:
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
+    from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
+    from .network import Network as Network
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
     from .risk import RiskEstimate as RiskEstimate
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "BackendWarning": "errors",
     "InputError": "errors",
+    "InputWarning": "errors",
     "MeasureResult": "result",
+    "Network": "network",
     "Problem": "errors",
     "Replay": "single_path",
     "Result": "result",

@@ -70,6 +70,10 @@ class InputError(ValueError):
         super().__init__("\n".join([f"{head} in the input{counted}:", *listed]))
 
 
+class InputWarning(UserWarning):
+    """Input that is taken as it says, and most often means that something else was meant."""
+
+
 class BackendWarning(RuntimeWarning):
     """A better backend should work here and does not, so that ``backend="auto"`` takes the next."""
 
