@@ -15,6 +15,9 @@ from .backends import backends as backends
 from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
+    from .clearing import Clearing as Clearing
+    from .clearing import clear as clear
+    from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
     from .errors import InputWarning as InputWarning
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
     from .system import read_system as read_system
 
 _MODULE_OF = {
+    "AccuracyError": "errors",
     "BackendWarning": "errors",
+    "Clearing": "clearing",
     "InputError": "errors",
     "InputWarning": "errors",
     "MeasureResult": "result",
@@ -52,6 +57,7 @@ _MODULE_OF = {
     "Scenarios": "scenarios",
     "System": "system",
     "claims": "risk",
+    "clear": "clearing",
     "contributions": "risk",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",

@@ -74,6 +74,10 @@ class InputWarning(UserWarning):
     """Input that is taken as it says, and most often means that something else was meant."""
 
 
+class AccuracyError(ArithmeticError):
+    """A result can't be had to the accuracy that it is promised to."""
+
+
 class BackendWarning(RuntimeWarning):
     """A better backend should work here and does not, so that ``backend="auto"`` takes the next."""
 

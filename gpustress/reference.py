@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .cells import ARROW_TYPES
+from .network_schema import NETWORK_SCHEMAS
 from .schema import REQUIRED, SCHEMAS, SETTINGS, Column, Schema
 
 _HEAD = """\
@@ -31,9 +32,17 @@ that speaks Arrow (pyarrow, polars, duckdb), a pandas DataFrame, or a mapping of
 """
 
 
+_NETWORKS = """\
+# Tables of a network
+
+`Network(edges, nodes)` takes them in every form that a system's tables may have; see [networks.md](networks.md).
+"""
+
+
 def input_tables_markdown() -> str:
     """Return the reference page of `system.toml` and of every input table, as Markdown."""
     sections = [_HEAD, *(_section(schema) for schema in (SETTINGS, *SCHEMAS.values()))]
+    sections += [_NETWORKS, *(_section(schema) for schema in NETWORK_SCHEMAS.values())]
     return "\n".join(sections)
 
 

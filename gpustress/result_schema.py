@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 RESULT_SCHEMA_VERSION: Final = 1  # rises when a column is added, renamed or changes its meaning
 
-Type = Literal["string", "category", "float", "int64", "int16"]
+Type = Literal["string", "category", "float", "int64", "int16", "boolean"]
 
 _ARROW: Final[dict[Type, pa.DataType]] = {
     "string": pa.string(),
@@ -21,6 +21,7 @@ _ARROW: Final[dict[Type, pa.DataType]] = {
     "float": pa.float64(),
     "int64": pa.int64(),
     "int16": pa.int16(),
+    "boolean": pa.bool_(),
 }
 
 
@@ -199,6 +200,36 @@ _TABLES: Final = (
     ),
 )
 
+_SHOCK = ResultColumn("shock", "int64", "the shock's number, from 0")
+CLEARING: Final = ResultSchema(
+    "clearing",
+    "A network cleared: a row for each shock and node.",
+    (
+        _SHOCK,
+        ResultColumn("node", "string", "a node"),
+        ResultColumn("external_assets", "float", "the shock: what it holds beside its claims, currency"),
+        ResultColumn("payments", "float", "what it pays in all, currency"),
+        ResultColumn("recovery", "float", "the same as a share of what it owes; 1 where it owes nothing"),
+        ResultColumn("equity", "float", "what is left to its owners, currency"),
+        ResultColumn("defaulted", "boolean", "whether it has less than it owes"),
+        ResultColumn("round", "int64", "round in which it defaults, from 1; 0: it does not"),
+    ),
+    coordinates=False,
+)
+CLEARING_SUMMARY: Final = ResultSchema(
+    "clearing_summary",
+    "A network cleared: a row for each shock.",
+    (
+        _SHOCK,
+        ResultColumn("defaults", "int64", "how many nodes default"),
+        ResultColumn("rounds", "int64", "rounds until nobody else defaults"),
+        ResultColumn("unpaid", "float", "what is owed and not paid in all, currency"),
+        ResultColumn("error_bound", "float", "no payment is farther from the exact one, currency"),
+    ),
+    coordinates=False,
+)
+NETWORK_SCHEMAS: Final = (CLEARING, CLEARING_SUMMARY)
+
 RESULT_SCHEMAS: Final[dict[str, ResultSchema]] = {schema.name: schema for schema in _TABLES}
 
 STORED: Final = ("entities", "measures", "series")  # one row a path and more; written piece by piece
@@ -242,7 +273,7 @@ The manifest is written last and the folder appears whole or not at all. The sam
 def result_tables_markdown() -> str:
     """Return the reference page of all tables of results, docs/results.md."""
     parts = [_INTRODUCTION]
-    for schema in RESULT_SCHEMAS.values():
+    for schema in (*RESULT_SCHEMAS.values(), *NETWORK_SCHEMAS):
         star = " \\*" if schema.coordinates else ""
         rows = "".join(f"| {column.name} | {column.type} | {column.doc} |\n" for column in schema.columns)
         parts.append(

@@ -72,8 +72,8 @@ def _tables(system: System, happened: Replay, period: int) -> tuple[pa.Table, pa
     def by_entity(rows: pa.Table, column: str, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
         place = places(rows, column, names)
         owned = place >= 0  # the rest is everybody else's
-        total: NDArray[np.float64] = np.bincount(place[owned], weights=amounts[owned], minlength=len(names))
-        return total
+        total = np.bincount(place[owned], weights=amounts[owned], minlength=len(names))
+        return total.astype(np.float64)
 
     balance, cash = floats(lent, "balance"), floats(entities, "closing_cash")
     from_outside = np.where(loans["lender"].is_null().to_numpy(), balance, 0.0)

@@ -11,8 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..obligations import Obligations
     from ..program import Program
 
+Solution = Literal["greatest", "least"]
+Solver = Literal["auto", "fixed_point", "fictitious_default"]
 SeriesKind = Literal["cash", "flow", "measure", "factor", "estate"]
 
 
@@ -162,3 +165,56 @@ class Described(Protocol):
     @property
     def hardware(self) -> tuple[Hardware, ...]:
         """The devices that it computes on, but for the processor."""
+
+
+@dataclass(frozen=True)
+class ClearingOutcome:
+    """What clearing gives, for S shocks on N nodes.
+
+    Attributes
+    ----------
+    payments, resources : ndarray (S, N)
+        What a node pays in all; what it has: external assets and receipts.
+    round : ndarray (S, N) of int64
+        Round in which a node's default was found, from 1; 0: it does not default.
+    rounds : ndarray (S,) of int64
+    error_bound : ndarray (S,)
+        Of a payment, currency; infinite where nothing can be said.
+    """
+
+    payments: NDArray[np.float64]
+    resources: NDArray[np.float64]
+    round: NDArray[np.int64]
+    rounds: NDArray[np.int64]
+    error_bound: NDArray[np.float64]
+
+    @staticmethod
+    def empty(shocks: int, nodes: int) -> ClearingOutcome:
+        """Arrays of the right shapes, not yet filled."""
+        by_node = (shocks, nodes)
+        return ClearingOutcome(
+            payments=np.empty(by_node),
+            resources=np.empty(by_node),
+            round=np.empty(by_node, dtype=np.int64),
+            rounds=np.empty(shocks, dtype=np.int64),
+            error_bound=np.empty(shocks),
+        )
+
+
+@runtime_checkable
+class ClearsNetworks(Protocol):
+    """What a backend that clears static networks has besides."""
+
+    def clear(
+        self,
+        obligations: Obligations,
+        external_assets: NDArray[np.float64],
+        costs: tuple[float, float],
+        solution: Solution,
+        solver: Solver,
+    ) -> ClearingOutcome:
+        """A clearing vector for each row of `external_assets` (S, N).
+
+        Whoever has less than it owes pays out of the shares `costs` (alpha, beta) of its external assets and of its
+        receipts.
+        """

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..base import Block, Hardware, Outcome, Series, Trace
+from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace
 from .credit import thresholds
 from .factors import Drivers
 from .margins import Margins
 from .period import Plan, Simulation
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...obligations import Obligations
     from ...program import Program
+    from ..base import Solution, Solver
 
 _CACHE: Final = 4 << 20  # bytes of cache that a block's arrays of one period should fit
 _MOST_PATHS: Final = 4096
@@ -87,3 +91,16 @@ class NumpyBackend:
         arrays = {name: np.stack([period[name] for period in periods]) for name in periods[0]}
         # (T, items, P) or (T, P) -> (P, T, items) or (P, T)
         return Trace({name: np.moveaxis(array, -1, 0).copy() for name, array in arrays.items()})
+
+    def clear(
+        self,
+        obligations: Obligations,
+        external_assets: NDArray[np.float64],
+        costs: tuple[float, float],
+        solution: Solution,
+        solver: Solver,
+    ) -> ClearingOutcome:
+        """A clearing vector for each row of `external_assets` (S, N)."""
+        from .clearing import clear
+
+        return clear(obligations, external_assets, costs, solution, solver)
