@@ -14,14 +14,13 @@ from .backends.base import ClearsNetworks, Solution, Solver
 from .errors import LISTED_ROWS, AccuracyError, InputError, Problem, bad_argument, nearest, shown
 from .network import Network
 from .network_schema import LARGEST
-from .obligations import Obligations
+from .obligations import ACCURACY, Obligations
 from .result_schema import CLEARING, CLEARING_SUMMARY
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 METHODS: Final = ("eisenberg_noe", "rogers_veraart")
-ACCURACY: Final = 1e-12  # of the largest liability
 CLEARS: Final = ("numpy",)  # the backends that have the kernel, the one that `auto` prefers last
 
 

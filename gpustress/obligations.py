@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .network import Network
 
+ACCURACY: Final = 1e-12  # of clearing, as a share of the largest total that a node owes
 # A node is in default that has less than it owes by more than this share of it: 0.1 + 0.2 pay 0.3. It decides about
 # default costs and names, never about what a node without default costs pays.
 DEFAULT_TOLERANCE: Final = 1e-12

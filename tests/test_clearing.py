@@ -341,8 +341,10 @@ def test_a_fed_closed_circle_is_met_in_full_and_an_unfed_one_as_asked() -> None:
 def test_what_plain_updates_cannot_show_to_be_exact_is_an_error() -> None:
     with pytest.raises(gs.AccuracyError, match=r"1 of 1 shocks, the first is row 1,.*solver='auto'"):
         gs.clear(ring(5, 1e-6, 0.5e-6), solver="fixed_point")
-    with pytest.raises(gs.AccuracyError, match="circles that leak next to nothing"):
-        gs.clear(ring(5, 1e-18, 0.5e-18))
+    for leak in (1e-17, 1e-20, 1e-23):
+        for which in ("greatest", "least"):
+            with pytest.raises(gs.AccuracyError, match="circles that leak next to nothing"):
+                gs.clear(ring(5, leak, leak / 2), solution=which)
 
 
 @examples(40)

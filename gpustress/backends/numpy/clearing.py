@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ...obligations import ACCURACY
 from ..base import ClearingOutcome
 from .clearing_fixed_point import FixedPoint
-from .fictitious_default import FictitiousDefault
+from .fictitious_default import FictitiousDefault, UnsettledError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ...obligations import Obligations
     from ..base import Solution, Solver
 
-ACCURACY: Final = 1e-12  # of the largest liability
 _AT_ONCE: Final = 1 << 21  # numbers (nodes x shocks) of an array that is worked on
 
 
@@ -39,7 +39,11 @@ def clear(
     algorithm = FictitiousDefault(obligations, costs)
     one = algorithm.greatest if solution == "greatest" else algorithm.least
     for shock in exact:
-        cleared = one(external_assets[shock])
+        try:
+            cleared = one(external_assets[shock])
+        except UnsettledError:
+            outcome.error_bound[shock] = np.inf
+            continue
         outcome.payments[shock], outcome.resources[shock] = cleared.payments, cleared.resources
         outcome.round[shock], outcome.rounds[shock] = cleared.round, cleared.rounds
         outcome.error_bound[shock] = cleared.error_bound

@@ -8,7 +8,6 @@ that are nearly the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,11 +29,15 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 NOISE: Final = (
-    2.0**-80
+    2.0**-92
 )  # of what a node has and owes: a difference below it may be rounding of double-doubles
 REFINEMENTS: Final = 20  # each takes an error times the solver's, which is (unit roundoff / leak) or RESIDUAL
 FEW: Final = 1000  # equations that are solved by elimination at once
 ITERATIONS, RESIDUAL = 200, 1e-10  # of BiCGSTAB
+
+
+class UnsettledError(ArithmeticError):
+    """A linear system is too near to a singular one to be solved."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Cleared:
         Round in which its default was found, from 1; 0: none.
     rounds : int
     error_bound : float
-        Of a payment, currency; infinite where the solves did not settle.
+        Of a payment, currency.
     """
 
     payments: Floats
@@ -60,7 +63,7 @@ class Cleared:
 
 
 class FictitiousDefault:
-    """Clears one shock after the other.
+    """Clears one shock after the other, or raises UnsettledError.
 
     Parameters
     ----------
@@ -233,11 +236,14 @@ class _Shock:
             high, low = base.high.copy(), base.low.copy()
             high[at], low[at] = share.high, share.low
             met = DoubleDouble(high, low)
+        else:
+            raise UnsettledError
         # M is an M-matrix: whatever y >= 0 with M y >= |rest| bounds the error.
         rest_size = np.abs(rest.high) + noise
         bound = 2.0 * solve(rest_size)
-        holds = (bound >= 0.0).all() and (matrix @ bound >= rest_size).all()
-        self._error = float((due.high * bound).max()) if holds else np.inf
+        if not ((bound >= 0.0).all() and (matrix @ bound >= rest_size).all()):
+            raise UnsettledError
+        self._error = float((due.high * bound).max())
         return met
 
     def cleared(self, met: DoubleDouble, found: NDArray[np.int64], rounds: int) -> Cleared:
@@ -292,7 +298,7 @@ class _Solver:
 
     Elimination fills in where a large network has no order to speak of, which is where iteration is quick; a long
     circle takes as many iterations as it has nodes, and elimination fills nothing in. Who calls refines, and looks at
-    what is left: a solution need not be good. Where the matrix is singular there is none, and all is nan.
+    what is left: a solution need not be good. Where the matrix is singular there is none.
     """
 
     def __init__(self, matrix: sparse.csc_array):
@@ -307,8 +313,8 @@ class _Solver:
     def _eliminate(self) -> None:
         try:  # the columns' diagonals dominate: elimination is stable without pivots
             self._eliminated = splu(self._matrix, diag_pivot_thresh=0.0).solve
-        except RuntimeError:
-            self._eliminated = partial(np.full_like, fill_value=np.nan)
+        except RuntimeError as error:  # exactly singular
+            raise UnsettledError from error
 
     def __call__(self, right: Floats) -> Floats:
         if self._eliminated is None:
