@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
     from .network import Network as Network
+    from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
     from .risk import RiskEstimate as RiskEstimate
@@ -64,6 +65,7 @@ _MODULE_OF = {
     "losses": "risk",
     "read_result": "store",
     "read_system": "system",
+    "reconstruct": "reconstruction",
     "replay": "single_path",
     "simulate": "simulation",
     "value_at_risk": "risk",

@@ -4,6 +4,10 @@ The words of name n, path p, block b and stream q are the first four that Philox
 (seed, id(n)) and the counter (p, b, q, 0), as numpy counts; Random123 gives the same at (p + 1, b, q, 0).
 Consecutive paths are consecutive in numpy's stream, so one call makes a block of paths.
 
+A draw of a pair of names, debtor and creditor, belongs to both of them, a sample and an occasion (how often the pair
+was drawn before): its words are those for the key (seed, id(debtor)) and the counter (sample, id(creditor), q,
+occasion).
+
 Sources: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11 (2011).
 """
 
@@ -18,10 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONTRACT_VERSION: Final = 1
-NORMALS, CREDIT, JUMPS = 0, 1, 2  # streams
+NORMALS, CREDIT, JUMPS = 0, 1, 2  # streams of a name
+LINKS, LOADINGS = 3, 4  # streams of a pair of names
 WORDS: Final = 4  # that one counter gives
 NORMALS_PER_BLOCK: Final = 4  # periods in a block of the stream of normals
 JUMPS_PER_BLOCK: Final = 2  # periods in a block of the stream of jumps: two words each
+
+_ROUNDS: Final = 10  # of Philox4x64, with its multipliers and the steps of its keys
+_MULTIPLIERS: Final = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+_STEPS: Final = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 
 
 def name_id(name: str) -> int:
@@ -77,3 +86,42 @@ def jumps(
         occurs[start:stop] = u[0::2][: stop - start]
         size[start:stop] = ndtri(u[1::2][: stop - start])
     return occurs, size
+
+
+def pair_words(
+    seed: int,
+    debtor: NDArray[np.uint64],
+    creditor: NDArray[np.uint64],
+    sample: int,
+    occasion: NDArray[np.uint64] | int,
+    stream: int,
+) -> NDArray[np.uint64]:
+    """The words of M pairs, given by their names' numbers (M,); shape (4, M)."""
+    counter = [np.full(len(debtor), sample + 1), creditor, np.full(len(debtor), stream), occasion]
+    return _philox(np.array(np.broadcast_arrays(*counter), dtype=np.uint64), seed, debtor)
+
+
+def _philox(
+    counter: NDArray[np.uint64], first_key: int, second_key: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Philox4x64-10 of counters (4, M), as Random123 counts: numpy's own generator takes one key at a time."""
+    a, b, c, d = counter
+    first, second = np.full(len(a), first_key, dtype=np.uint64), second_key
+    for _ in range(_ROUNDS):
+        high_a, low_a = _product(_MULTIPLIERS[0], a)
+        high_c, low_c = _product(_MULTIPLIERS[1], c)
+        a, b, c, d = high_c ^ b ^ first, low_c, high_a ^ d ^ second, low_a
+        first, second = first + _STEPS[0], second + _STEPS[1]  # modulo 2^64
+    return np.array([a, b, c, d])
+
+
+def _product(
+    factor: np.uint64, values: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """High and low words of 128-bit products."""
+    half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
+    high, low = factor >> half, factor & mask
+    upper, lower = values >> half, values & mask
+    crossed = high * lower + (low * lower >> half)
+    carried = low * upper + (crossed & mask)
+    return high * upper + (crossed >> half) + (carried >> half), factor * values
