@@ -15,8 +15,14 @@ from .backends import backends as backends
 from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
+    from .cascades import Cascade as Cascade
+    from .cascades import DebtRank as DebtRank
+    from .cascades import cascade as cascade
+    from .cascades import debtrank as debtrank
     from .clearing import Clearing as Clearing
     from .clearing import clear as clear
+    from .common_assets import FireSales as FireSales
+    from .common_assets import fire_sales as fire_sales
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
@@ -45,7 +51,10 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "AccuracyError": "errors",
     "BackendWarning": "errors",
+    "Cascade": "cascades",
     "Clearing": "clearing",
+    "DebtRank": "cascades",
+    "FireSales": "common_assets",
     "InputError": "errors",
     "InputWarning": "errors",
     "MeasureResult": "result",
@@ -57,11 +66,14 @@ _MODULE_OF = {
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
     "System": "system",
+    "cascade": "cascades",
     "claims": "risk",
     "clear": "clearing",
     "contributions": "risk",
+    "debtrank": "cascades",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",
+    "fire_sales": "common_assets",
     "losses": "risk",
     "read_result": "store",
     "read_system": "system",

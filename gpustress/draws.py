@@ -115,9 +115,7 @@ def _philox(
     return np.array([a, b, c, d])
 
 
-def _product(
-    factor: np.uint64, values: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _product(factor: np.uint64, values: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """High and low words of 128-bit products."""
     half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
     high, low = factor >> half, factor & mask

@@ -9,9 +9,12 @@ Q = max(AD/LD, LD/AD), loaded with min(AD, LD), and kept if V rises, else with p
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from .draws import LOADINGS, name_id, pair_words, uniform
 from .proportional_fitting import InfeasibleError
@@ -36,9 +39,11 @@ def load(
 ) -> NDArray[np.float64]:
     """Amounts (N, N) of one sample, debtor in the row.
 
-    alpha = delta = (N / total)^2, so that a link pays for itself once it places about what a node places on average.
+    alpha = delta = (n / total)^2 for n nodes with a total, so that a link pays for itself once it places about what a
+    node places on average.
     Where something is left and no pair can take it, amounts are rerouted along a shortest chain of links (the paper
-    removes links at random until none is left over).
+    removes links at random until none is left over). In the end no links form a circle, direction aside, so that there
+    are at most one fewer than debtors and creditors together: the least for totals of which no part happens to agree.
 
     Raises
     ------
@@ -51,6 +56,7 @@ def load(
             loading.load_one()
         else:
             loading.reroute()
+    loading.open_circles()
     return loading.amount
 
 
@@ -72,7 +78,7 @@ class _Loading:
         self._to_place, self._to_get = owed.copy(), due.copy()
         total = float(owed.sum())
         self._dust = DUST * total
-        self._penalty = (len(names) / total) ** 2
+        self._penalty = (np.count_nonzero((owed > 0.0) | (due > 0.0)) / total) ** 2
         self._identity = np.array([name_id(name) for name in names], dtype=np.uint64)
         self._seed, self._sample = seed, sample
         self._occasion = np.zeros(allowed.shape, dtype=np.uint64)
@@ -168,3 +174,26 @@ class _Loading:
             self._add(*pair, -amount)
         for pair in more:
             self._add(*pair, amount)
+
+    def open_circles(self) -> None:
+        """Shift amounts around every circle of links until one of them, the smaller ones first, is empty."""
+        count = len(self._owed)
+        while True:
+            debtor, creditor = np.nonzero(self.amount)
+            weight = self.amount.max(initial=0.0) + self._dust - self.amount[debtor, creditor]
+            links = sparse.csr_array((weight, (debtor, count + creditor)), shape=(2 * count, 2 * count))
+            forest = minimum_spanning_tree(links)
+            circle = np.flatnonzero(abs(forest)[debtor, count + creditor] == 0.0)
+            if len(circle) == 0:
+                return
+            i, j = int(debtor[circle[0]]), int(creditor[circle[0]])
+            before = breadth_first_order(forest, i, directed=False)[1]
+            chain = [count + j]
+            while chain[-1] != i:
+                chain.append(int(before[chain[-1]]))
+            around = [(i, j)]
+            for last, node in pairwise(chain):
+                around.append((min(last, node), max(last, node) - count))
+            shift = min(self.amount[pair] for pair in around[::2])
+            for place, pair in enumerate(around):
+                self._add(*pair, -shift if place % 2 == 0 else shift)

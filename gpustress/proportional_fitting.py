@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 1e-12  # of each sum, relative to itself; of an excess, relative to the total
 SWEEPS: Final = 200  # after which Newton steps go on: most matrices rest after some dozens
 STEPS: Final = 400  # a step divides what has to vanish by e at least, so that doubles end before
-_DUST: Final = 4.0 * TOLERANCE  # of both its row and its column: a cell of which a sum may not tell whether it is 0
+_DUST: Final = (
+    4.0 * TOLERANCE
+)  # of both its row and its column: a cell of which a sum may not tell whether it is 0
 _RIDGE: Final = 1e-14  # relative: the dual does not change along a constant of each connected part
 
 
@@ -52,9 +54,7 @@ class UnfittedError(Exception):
         self.deviation = deviation
 
 
-def fit(
-    start: sparse.csr_array, rows: NDArray[np.float64], columns: NDArray[np.float64]
-) -> sparse.csr_array:
+def fit(start: sparse.csr_array, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> sparse.csr_array:
     """Scale the rows and columns of a matrix until they have the sums wanted.
 
     Parameters
@@ -103,7 +103,10 @@ def _scaled(
 
 
 def _newton(
-    matrix: sparse.csr_array, rows: NDArray[np.float64], columns: NDArray[np.float64], scale: NDArray[np.float64]
+    matrix: sparse.csr_array,
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    scale: NDArray[np.float64],
 ) -> sparse.csr_array:
     """Go on from the rows' factors `scale`, on dense arrays of the rows and columns that have a sum.
 
@@ -153,7 +156,10 @@ def _without_dust(
 
 
 def _refuse_excess(
-    matrix: sparse.csr_array, rows: NDArray[np.float64], columns: NDArray[np.float64], order: NDArray[np.float64]
+    matrix: sparse.csr_array,
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    order: NDArray[np.float64],
 ) -> None:
     """Refuse sums of which some of the rows highest in `order` exceed the columns in which they have cells.
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy import sparse
 
 from .arguments import whole_number
-from .cells import Blame
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .fitness import Ensemble
 from .minimum_density import load
@@ -19,7 +17,7 @@ from .names import check_key
 from .network import Network
 from .proportional_fitting import TOLERANCE, InfeasibleError, UnfittedError, fit
 from .reconstruction_schema import FORBIDDEN, TOTALS
-from .references import nearest_known
+from .references import check_named
 from .tables import conform, floats, places
 
 if TYPE_CHECKING:
@@ -120,7 +118,9 @@ def reconstruct(
         raise _infeasible(names, owed, due, fault) from fault
     except UnfittedError as fault:
         message = "leave so little room that no network was found that meets them"
-        remedy = f"One of them was off by {fault.deviation:g} of itself at the end: check them, or `forbidden`."
+        remedy = (
+            f"One of them was off by {fault.deviation:g} of itself at the end: check them, or `forbidden`."
+        )
         raise InputError([Problem(TOTALS.name, None, None, "", message, remedy)]) from fault
     networks = [_network(table, matrix) for matrix in drawn]
     return networks if samples > 1 else networks[0]
@@ -141,12 +141,21 @@ def _check_arguments(method: Any, seed: Any, samples: Any, density: Any) -> None
     if number is None or number < 1:
         blame("samples", samples, "is out of range", "Write a whole number of at least 1.")
     elif method == "max_entropy" and number > 1:
-        blame("samples", samples, "has more networks than there are", "There is one network of greatest entropy.")
+        blame(
+            "samples",
+            samples,
+            "has more networks than there are",
+            "There is one network of greatest entropy.",
+        )
     if method == "fitness":
-        is_number = isinstance(density, (int, float, np.integer, np.floating)) and not isinstance(density, bool)
+        is_number = isinstance(density, (int, float, np.integer, np.floating)) and not isinstance(
+            density, bool
+        )
         if not is_number or not 0.0 < density < 1.0:
             remedy = "Write the expected number of links over N (N - 1), strictly between 0 and 1."
-            blame("density", density, "is needed by `fitness`" if density is None else "is out of range", remedy)
+            blame(
+                "density", density, "is needed by `fitness`" if density is None else "is out of range", remedy
+            )
     elif density is not None and method in METHODS:
         blame("density", density, f"has no meaning for `{method}`", "Leave it out, or take `fitness`.")
     if problems:
@@ -161,15 +170,9 @@ def _read(totals: Any, forbidden: Any) -> tuple[pa.Table, NDArray[np.bool_]]:
         if table.num_rows == 0:
             problems.append(Problem(TOTALS.name, None, None, "", "has no rows", "Give a row for each node."))
         check_key(TOTALS.name, table, TOTALS.key, problems)
-    if table is not None and pairs is not None and table["name"].null_count < table.num_rows:
-        known = table["name"].combine_chunks().drop_null()
+    if table is not None and pairs is not None:
         for column in ("debtor", "creditor"):
-            unknown = pc.and_(pc.is_valid(pairs[column]), pc.invert(pc.is_in(pairs[column], value_set=known)))
-
-            def remedy(row: int, column: str = column) -> str:
-                return nearest_known(str(pairs[column][row].as_py()), known)
-
-            Blame(problems, FORBIDDEN.name, pairs)(column, unknown, "names no node", remedy)
+            check_named(FORBIDDEN.name, pairs, column, table["name"], "node", problems)
     if not problems and table is not None:
         _check_sums(floats(table, "owed"), floats(table, "due"), problems)
     if problems or table is None or pairs is None:

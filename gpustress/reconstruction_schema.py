@@ -12,9 +12,7 @@ TOTALS: Final = Schema(
     "What each node owes all others and is owed by them.",
     (
         NODES.by_name["name"],
-        Column(
-            "owed", "float", "what it owes the other nodes, currency", minimum=0.0, maximum=LARGEST
-        ),
+        Column("owed", "float", "what it owes the other nodes, currency", minimum=0.0, maximum=LARGEST),
         Column("due", "float", "what the other nodes owe it, currency", minimum=0.0, maximum=LARGEST),
         *(NODES.by_name[name] for name in ("external_assets", "external_liabilities", "equity", "source")),
     ),

@@ -116,6 +116,20 @@ def nearest_known(name: str, known: pa.Array) -> str:
     return nearest(name, known[:_CANDIDATES].drop_null().to_pylist())
 
 
+def check_named(
+    table: str, rows: pa.Table, column: str, names: pa.ChunkedArray, called: str, problems: list[Problem]
+) -> None:
+    """Add a problem for each row whose `column` is none of the names; those that cannot be read are blamed already."""
+    if len(names) > 0 and names.null_count == len(names):
+        return
+    known = names.combine_chunks().drop_null()
+    unknown = pc.and_(pc.is_valid(rows[column]), pc.invert(is_one_of(rows[column], known)))
+    message = f"names no {called}"
+    Blame(problems, table, rows)(
+        column, unknown, message, lambda row: nearest_known(str(rows[column][row].as_py()), known)
+    )
+
+
 def check_drivers(flows: pa.Table, problems: list[Problem]) -> None:
     """Add a problem for each circle of drivers, at the first of its flows."""
     names = flows["name"].combine_chunks()

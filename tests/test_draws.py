@@ -209,3 +209,18 @@ def test_a_backend_draws_what_the_contract_says(backend: str) -> None:
         # A hazard of 1 a year reaches E in the first period whose end is not before it.
         threshold = -math.log(u("mortal", 0, 1, 0))
         assert run.failed_at[0, path, 0] == min(periods, math.ceil(threshold) - 1)
+
+
+@examples(50)
+@given(seed=WORD, debtor=WORD, creditor=WORD, sample=st.integers(0, 2**32), occasion=st.integers(0, 100))
+def test_a_pairs_words_are_those_of_its_two_names_a_sample_and_an_occasion(
+    seed: int, debtor: int, creditor: int, sample: int, occasion: int
+) -> None:
+    names = [np.array([number, 1], dtype=np.uint64) for number in (debtor, creditor)]
+    drawn = draws.pair_words(seed, *names, sample, occasion, draws.LINKS)
+    for column, (own, other) in enumerate(((debtor, creditor), (1, 1))):
+        generator = np.random.Philox(
+            key=np.array([seed, own], dtype=np.uint64),
+            counter=np.array([sample, other, draws.LINKS, occasion], dtype=np.uint64),
+        )
+        assert drawn[:, column].tolist() == generator.random_raw(4).tolist()

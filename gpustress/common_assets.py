@@ -1,0 +1,182 @@
+"""Contagion through common assets: who has lost sells, prices fall, and whoever holds the same loses too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from .arguments import whole_number
+from .backends.numpy.contagion import Linear, linear_debtrank, spread
+from .contagion_arguments import batch_of
+from .contagion_schema import ASSETS, FIRE_SALES_SUMMARY, HOLDERS, HOLDINGS
+from .errors import InputError, Problem, bad_argument, report_rows, shown
+from .names import check_key
+from .references import check_named
+from .tables import conform, floats, places
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .schema import Schema
+
+
+@dataclass(frozen=True, eq=False)
+class FireSales:
+    """What S shocks to the prices of K assets do to their N holders.
+
+    Attributes
+    ----------
+    holders, assets : tuple of str, length N and K
+    initial : ndarray (S, N)
+        The share of its equity that a holder loses by the shock, at most 1.
+    distress : ndarray (S, N)
+        The share that it has lost in the end, at most 1.
+    sold : ndarray (S, K)
+        Currency, at the prices before the shock.
+    price_fall : ndarray (S, K)
+        By the sales alone, as a share of the price before the shock.
+    equity : ndarray (N,)
+        Before the shock.
+    """
+
+    holders: tuple[str, ...]
+    assets: tuple[str, ...]
+    initial: NDArray[np.float64]
+    distress: NDArray[np.float64]
+    sold: NDArray[np.float64]
+    price_fall: NDArray[np.float64]
+    equity: NDArray[np.float64]
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Who has lost all of its equity, (S, N)."""
+        return self.distress >= 1.0
+
+    @property
+    def aggregate_vulnerability(self) -> NDArray[np.float64]:
+        """Share of all equity that the sales take under each shock, without the shock itself, (S,)."""
+        share = self.equity / self.equity.sum()
+        lost: NDArray[np.float64] = ((self.distress - self.initial) * share).sum(axis=1)
+        return lost
+
+    def summary(self) -> pa.Table:
+        """What each shock does: a row for each (docs/networks.md)."""
+        columns = {
+            "shock": np.arange(len(self.distress)),
+            "sold": self.sold.sum(axis=1),
+            "aggregate_vulnerability": self.aggregate_vulnerability,
+            "failures": np.count_nonzero(self.failed, axis=1),
+        }
+        return pa.table(columns, schema=FIRE_SALES_SUMMARY.arrow())
+
+
+def fire_sales(holdings: Any, holders: Any, assets: Any, shocks: Any, rounds: int | None = 1) -> FireSales:
+    """Let holders of common assets sell to hold their leverage, round by round.
+
+    Parameters
+    ----------
+    holdings, holders, assets : anything that speaks Arrow
+        Rows of the tables ``holdings`` (holder, asset, amount), ``holders`` (name, equity) and ``assets`` (name,
+        impact).
+    shocks : array_like (S, K) or (K,)
+        By how much the price of each asset falls at first, as a share of it, 0 to 1.
+    rounds : int, optional
+        Of sales: at least 1. None: until all is at rest.
+
+    Returns
+    -------
+    FireSales
+
+    Raises
+    ------
+    InputError
+        With every problem of the tables; an argument has another shape, or a value out of range; a price would fall
+        below 0, where a linear impact has no meaning.
+
+    Notes
+    -----
+    Greenwood, Landier and Thesmar, "Vulnerable banks", Journal of Financial Economics 115 (2015), whose spillovers are
+    those of one round: who loses a share of its equity sells that share of what its debt pays for, of each asset in
+    proportion to what it holds. Who has lost all of its equity has sold all that it can.
+    """
+    number = None if rounds is None else whole_number(rounds)
+    if rounds is not None and (number is None or number < 1):
+        remedy = "Write a whole number of at least 1, or None: until all is at rest."
+        raise bad_argument("rounds", rounds, "is out of range", remedy)
+    held, names, kinds, equity, impact = _read(holdings, holders, assets)
+    remedy = "Write the share of its price by which the asset falls, 0 to 1."
+    falls = batch_of("shocks", shocks, kinds, lambda fall: (fall >= 0.0) & (fall <= 1.0), remedy).T
+    debt = held.sum(axis=1) - equity
+    selling = sparse.csr_array(
+        sparse.diags_array(debt / held.sum(axis=1)) @ held
+    )  # (N, K) by who has lost all
+    exposure = sparse.csr_array(held @ sparse.diags_array(impact) @ selling.T)
+    lost = held @ falls
+    if number is None:
+        distress = passed_on = linear_debtrank(exposure, equity, lost)
+    else:
+        rule = Linear(equity, lost.shape[1], number)
+        spread(exposure, lost, rule)
+        distress, passed_on = rule.distress, rule.passed_on
+    sold = selling.T.tocsr() @ passed_on
+    price_fall = impact[:, None] * sold
+    _check_prices(falls + price_fall, kinds)
+    return FireSales(
+        holders=names,
+        assets=kinds,
+        initial=np.ascontiguousarray(np.minimum(1.0, lost / equity[:, None]).T),
+        distress=np.ascontiguousarray(distress.T),
+        sold=np.ascontiguousarray(sold.T),
+        price_fall=np.ascontiguousarray(price_fall.T),
+        equity=equity,
+    )
+
+
+def _read(
+    holdings: Any, holders: Any, assets: Any
+) -> tuple[sparse.csr_array, tuple[str, ...], tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
+    """Amounts (N, K), names of holders and assets, equity and impact."""
+    problems: list[Problem] = []
+    given: tuple[tuple[Schema, Any], ...] = ((HOLDINGS, holdings), (HOLDERS, holders), (ASSETS, assets))
+    tables = {schema.name: conform(schema, data, problems) for schema, data in given}
+    for schema, _ in given:
+        table = tables[schema.name]
+        if table is not None:
+            if table.num_rows == 0:
+                problems.append(Problem(schema.name, None, None, "", "has no rows", "Give at least one."))
+            check_key(schema.name, table, schema.key, problems)
+    rows, who, what = (tables[schema.name] for schema, _ in given)
+    if rows is not None:
+        for column, named in (("holder", who), ("asset", what)):
+            if named is not None:
+                check_named(HOLDINGS.name, rows, column, named["name"], column, problems)
+    if problems or rows is None or who is None or what is None:
+        raise InputError(problems)
+    names, kinds = tuple(who["name"].to_pylist()), tuple(what["name"].to_pylist())
+    cells = (floats(rows, "amount"), (places(rows, "holder", names), places(rows, "asset", kinds)))
+    held = sparse.csr_array(cells, shape=(len(names), len(kinds)))
+    equity = floats(who, "equity")
+    total = held.sum(axis=1)
+    report_rows(
+        problems,
+        HOLDERS.name,
+        "equity",
+        np.flatnonzero(equity > (1.0 + 1e-9) * total),
+        lambda row: float(equity[row]),
+        message=lambda row: f"is more than all that it holds, {total[row]:g}",
+        remedy="List all of its assets in `holdings`, cash too.",
+    )
+    if problems:
+        raise InputError(problems)
+    return held, names, kinds, np.minimum(equity, total), floats(what, "impact")
+
+
+def _check_prices(fall: NDArray[np.float64], kinds: tuple[str, ...]) -> None:
+    for shock, asset in np.argwhere(fall.T > 1.0)[:1].tolist():
+        value = shown(float(fall[asset, shock]))
+        remedy = "A linear impact does not reach so far: lower the shock, or the asset's `impact`."
+        raise InputError([Problem("shocks", shock, kinds[asset], value, "the price falls below 0", remedy)])
