@@ -120,6 +120,13 @@ def test_original_debtrank_lets_no_claim_weigh_more_than_one() -> None:
     assert gs.debtrank(net, [10.0, 10.0], [1.0, 0.0], "linear").distress[0] == pytest.approx([0.1, 0.3])
 
 
+def test_original_debtrank_falls_where_a_small_shock_comes_first() -> None:
+    """Battiston et al. (2012): b, shocked a little, has passed that on when the distress of a reaches it."""
+    net = owes("abc", ("a", "b", 10.0), ("b", "c", 10.0))
+    result = gs.debtrank(net, [10.0] * 3, [[10.0, 0.0, 0.0], [10.0, 1.0, 0.0]], "original")
+    assert result.distress == pytest.approx(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 0.1]]))
+
+
 def test_linear_debtrank_passes_all_on_to_the_end() -> None:
     """Bardoscia et al. (2015), the two nodes above: h_a = 0.4 + 0.6 h_b, h_b = 0.5 h_a."""
     net = owes("ab", ("a", "b", 5.0), ("b", "a", 6.0))
@@ -142,14 +149,17 @@ def test_each_nodes_impact_and_vulnerability_in_one_batch() -> None:
 @pytest.mark.parametrize("leak", [0.5, 1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize("count", [2, 5, 400])
 def test_slow_circles_are_exact(leak: float, count: int) -> None:
-    """A ring in which only the last debt leaks: distress h everywhere but for the leak, h = first + (1 - leak) h."""
-    debts = np.roll(np.eye(count), 1, axis=1)
-    debts[-1, 0] = 1.0 - leak
-    shock = np.zeros(count)
+    """A ring in which only the last debt leaks: h = first + (1 - leak) h; beside it a circle that nothing reaches."""
+    debts = np.zeros((count + 2, count + 2))
+    debts[:count, :count] = np.roll(np.eye(count), 1, axis=1)
+    debts[count - 1, 0] = 1.0 - leak
+    debts[count, count + 1] = debts[count + 1, count] = 1.2
+    shock = np.zeros(count + 2)
     shock[0] = 0.25 * leak
-    distress = gs.debtrank(gs.Network.from_scipy(debts), np.ones(count), shock).distress[0]
-    debts_leak = 1.0 - debts[-1, 0]  # as doubles have it
-    assert distress == pytest.approx(np.full(count, shock[0] / debts_leak), rel=1e-9, abs=1e-12)
+    distress = gs.debtrank(gs.Network.from_scipy(debts), np.ones(count + 2), shock).distress[0]
+    leaks = 1.0 - debts[count - 1, 0]  # as doubles have it
+    assert distress[:count] == pytest.approx(np.full(count, shock[0] / leaks), rel=1e-9, abs=1e-12)
+    assert distress[count:].tolist() == [0.0, 0.0]
 
 
 def test_where_circles_amplify_a_speck_fails_all_that_it_reaches_and_nobody_else() -> None:
@@ -263,10 +273,8 @@ def test_a_smaller_shock_never_does_more_harm(seed: int, less: float) -> None:
     more, fewer = outcomes(net, equity, shocks), outcomes(net, equity, less * shocks)
     assert (fewer[0] <= more[0]).all()
     assert (fewer[2] <= more[2] + 1e-12).all()
-    assert (
-        fewer[4] <= more[4] + 1e-12
-    ).all()  # the original DebtRank has no such property: who is distressed
-    # earlier, by less, passes on less
+    assert (fewer[4] <= more[4] + 1e-12).all()
+    assert (fewer[5] <= more[5] + 1e-12).all()
 
 
 @examples(25)
@@ -314,7 +322,7 @@ def test_the_networks_own_equity_is_taken_where_none_is_given(variant: Any) -> N
 # -------------------------------------------------------------------------------------------- fire sales
 
 HELD = np.array([[60.0, 40.0, 10.0], [20.0, 80.0, 0.0]])
-EQUITY = np.array([22.0, 20.0])
+EQUITY = np.array([22.0, 15.0])
 IMPACT = np.array([1e-3, 5e-4, 0.0])
 
 

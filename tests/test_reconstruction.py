@@ -189,6 +189,17 @@ def test_hardly_any_room_is_exact_too(room: float) -> None:
     )
 
 
+def test_totals_of_very_different_sizes_with_no_room_are_met() -> None:
+    """Here a Newton step that is not held to a box leads nowhere."""
+    rows = ("001100", "101100", "000110", "001001", "111001", "010010")
+    allowed = np.array([list(row) for row in rows]) == "1"
+    owed = np.array([3e-3, 1e2, 1e-2, 0.0, 4e-4, 3e2])
+    due = np.array([2e-4, 1e2, 1.00001e2, 1.2e-2, 2e2, 2e-4])
+    debts = fit(sparse.csr_array(allowed * 1.0), owed, due).toarray()
+    assert abs(debts.sum(axis=1) - owed).max() <= 1e-12 * owed.sum()
+    assert abs(debts.sum(axis=0) - due).max() <= 1e-12 * owed.sum()
+
+
 @examples(60)
 @given(seed=st.integers(0, 2**32), count=st.integers(2, 7), whole=st.booleans())
 def test_totals_are_refused_exactly_where_no_network_has_them(seed: int, count: int, whole: bool) -> None:
