@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 1e-12  # of each sum, relative to itself; of an excess, relative to the total
 SWEEPS: Final = 200  # after which Newton steps go on: most matrices rest after some dozens
 STEPS: Final = 400  # a step divides what has to vanish by e at least, so that doubles end before
-_DUST: Final = (
-    4.0 * TOLERANCE
-)  # of both its row and its column: a cell of which a sum may not tell whether it is 0
+_DUST: Final = 4.0 * TOLERANCE  # of both its row and its column: a cell that no sum tells from 0
 _RIDGE: Final = 1e-14  # relative: the dual does not change along a constant of each connected part
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, brentq, linprog, milp
+from scipy.stats import chi2
 
 import gpustress as gs
 from build import examples
@@ -289,32 +291,55 @@ def test_a_rest_that_only_its_own_node_could_take_is_rerouted() -> None:
         assert worst(net.to_dense(), owed, due) <= 1e-15
 
 
-@pytest.mark.parametrize(
-    ("owed", "due", "missing", "rates"),
-    [
-        ((3.0, 5.0), (6.0, 2.0), (0, 3), (2.0, 2.5, 1.5, 1.2)),
-        # Of these the last is kept with probability exp(V) alone, V = (4 / 10.5)^2 (0.5^2 + 0.7^2 - 0.2^2) - 1.
-        (
-            (10.0, 0.5),
-            (9.8, 0.7),
-            (1, 3),
-            (10 / 0.7, 9.8 / 0.5, 10 / 9.8, 1.4 * math.exp(0.7 * (4 / 10.5) ** 2 - 1.0)),
-        ),
-    ],
-)
-def test_pairs_are_loaded_by_the_papers_weights_and_kept_by_the_change_of_value(
-    owed: tuple[float, float], due: tuple[float, float], missing: tuple[int, int], rates: tuple[float, ...]
-) -> None:
-    """Two debtors, two creditors: the first pair that is kept decides which of two networks comes out.
+def law_of_loading(owed: tuple[float, ...], due: tuple[float, ...]) -> Counter[frozenset[tuple[int, int]]]:
+    """How probable each set of links is by Anand, Craig and von Peter (2015), over all orders of loading.
 
-    Rates are max(AD / LD, LD / AD): of the two pairs that lead to the network without `missing`, then of the others.
+    For debtors that are no creditors, so that nothing has to be rerouted.
     """
-    names, samples = ["a", "b", "c", "d"], 500 if missing == (0, 3) else 2000
-    sums = np.array([*owed, 0.0, 0.0]), np.array([0.0, 0.0, *due])
+    penalty = ((len(owed) + len(due)) / sum(owed)) ** 2
+    found: Counter[frozenset[tuple[int, int]]] = Counter()
+
+    def go_on(
+        places: list[float], gets: list[float], linked: frozenset[tuple[int, int]], probability: float
+    ) -> None:
+        weights = {}
+        for i, j in itertools.product(range(len(places)), range(len(gets))):
+            if min(places[i], gets[j]) > 1e-9:
+                load = min(places[i], gets[j])
+                squares = sum(left**2 - (left - load) ** 2 for left in (places[i], gets[j]))
+                weights[i, j] = max(places[i] / gets[j], gets[j] / places[i])
+                weights[i, j] *= min(1.0, math.exp(penalty * squares - 1.0))
+        if not weights:
+            found[linked] += probability
+        for (i, j), weight in weights.items():
+            load = min(places[i], gets[j])
+            after = [left - load * (place == i) for place, left in enumerate(places)]
+            others = [left - load * (place == j) for place, left in enumerate(gets)]
+            go_on(after, others, linked | {(i, j)}, probability * weight / sum(weights.values()))
+
+    go_on(list(owed), list(due), frozenset(), 1.0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("owed", "due"),
+    [((6.0, 3.0, 1.5), (5.0, 4.0, 1.5)), ((10.0, 0.5), (9.8, 0.7))],
+    ids=["the weights change with every load", "a small load is kept now and then"],
+)
+def test_networks_of_few_links_come_with_the_papers_probabilities(
+    owed: tuple[float, ...], due: tuple[float, ...]
+) -> None:
+    law, samples, count = law_of_loading(owed, due), 1500, len(owed)
+    names = [f"n{i}" for i in range(2 * count)]
+    sums = np.array([*owed, *[0.0] * count]), np.array([*[0.0] * count, *due])
     allowed = (sums[0] > 0.0)[:, None] & (sums[1] > 0.0)
-    count = sum(load(names, *sums, allowed, 1, sample)[missing] == 0.0 for sample in range(samples))
-    expected = sum(rates[:2]) / sum(rates)
-    assert abs(count / samples - expected) < 4.0 * math.sqrt(expected * (1.0 - expected) / samples)
+    drawn = Counter(
+        frozenset(zip(*map(np.ndarray.tolist, np.nonzero(amount[:count, count:])), strict=True))
+        for amount in (load(names, *sums, allowed, 1, sample) for sample in range(samples))
+    )
+    assert set(drawn) <= set(law)
+    distance = sum((drawn[links] - samples * share) ** 2 / (samples * share) for links, share in law.items())
+    assert distance < chi2.isf(1e-3, len(law) - 1)
 
 
 # ------------------------------------------------------------------------------------------------ fitness
