@@ -11,8 +11,8 @@ from scipy import sparse
 
 from .backends.numpy.contagion import NEVER, Once, Threshold, linear_debtrank, spread
 from .contagion_arguments import by_node, read_shocks
-from .contagion_schema import CASCADE_FAILURES, CASCADE_SUMMARY, DEBTRANK_SUMMARY
 from .errors import bad_argument, nearest
+from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY, DEBTRANK_SUMMARY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class Cascade:
     rounds: NDArray[np.int64]
 
     def failures(self) -> pa.Table:
-        """Who failed: a row for each failure, by shock, then round, then node (docs/networks.md)."""
+        """Who failed: a row for each failure, by shock, then round, then node (docs/results.md)."""
         shock, node = np.nonzero(self.failed)
         order = np.lexsort((node, self.round[shock, node], shock))
         shock, node = shock[order], node[order]
@@ -65,7 +65,7 @@ class Cascade:
         return pa.table(columns, schema=CASCADE_FAILURES.arrow())
 
     def summary(self) -> pa.Table:
-        """What each shock does: a row for each (docs/networks.md)."""
+        """What each shock does: a row for each (docs/results.md)."""
         columns = {
             "shock": np.arange(len(self.failed)),
             "rounds": self.rounds,
@@ -126,7 +126,7 @@ class DebtRank:
         return total
 
     def summary(self) -> pa.Table:
-        """What each shock does: a row for each (docs/networks.md)."""
+        """What each shock does: a row for each (docs/results.md)."""
         columns = {
             "shock": np.arange(len(self.distress)),
             "impact": self.impact,

@@ -11,11 +11,12 @@ from scipy import sparse
 
 from .arguments import whole_number
 from .backends.numpy.contagion import Linear, linear_debtrank, spread
+from .common_assets_schema import ASSETS, HOLDERS, HOLDINGS
 from .contagion_arguments import batch_of
-from .contagion_schema import ASSETS, FIRE_SALES_SUMMARY, HOLDERS, HOLDINGS
 from .errors import InputError, Problem, bad_argument, report_rows, shown
 from .names import check_key
 from .references import check_named
+from .result_schema import FIRE_SALES_SUMMARY
 from .tables import conform, floats, places
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class FireSales:
         return lost
 
     def summary(self) -> pa.Table:
-        """What each shock does: a row for each (docs/networks.md)."""
+        """What each shock does: a row for each (docs/results.md)."""
         columns = {
             "shock": np.arange(len(self.distress)),
             "sold": self.sold.sum(axis=1),

@@ -25,3 +25,5 @@ FORBIDDEN: Final = Schema(
     "Pairs of which the debtor is known to owe the creditor nothing.",
     (EDGES.by_name["debtor"], EDGES.by_name["creditor"], EDGES.by_name["source"]),
 )
+
+RECONSTRUCTION_SCHEMAS: Final = (TOTALS, FORBIDDEN)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 from .cells import ARROW_TYPES
+from .common_assets_schema import COMMON_ASSETS_SCHEMAS
 from .network_schema import NETWORK_SCHEMAS
+from .reconstruction_schema import RECONSTRUCTION_SCHEMAS
 from .schema import REQUIRED, SCHEMAS, SETTINGS, Column, Schema
 
 _HEAD = """\
@@ -38,11 +40,25 @@ _NETWORKS = """\
 `Network(edges, nodes)` takes them in every form that a system's tables may have; see [networks.md](networks.md).
 """
 
+_TOTALS = """\
+# Tables of totals
+
+`reconstruct(totals, forbidden=)` takes them.
+"""
+
+_COMMON_ASSETS = """\
+# Tables of common assets
+
+`fire_sales(holdings, holders, assets, shocks)` takes them.
+"""
+
 
 def input_tables_markdown() -> str:
     """Return the reference page of `system.toml` and of every input table, as Markdown."""
     sections = [_HEAD, *(_section(schema) for schema in (SETTINGS, *SCHEMAS.values()))]
     sections += [_NETWORKS, *(_section(schema) for schema in NETWORK_SCHEMAS.values())]
+    sections += [_TOTALS, *(_section(schema) for schema in RECONSTRUCTION_SCHEMAS)]
+    sections += [_COMMON_ASSETS, *(_section(schema) for schema in COMMON_ASSETS_SCHEMAS)]
     return "\n".join(sections)
 
 

@@ -228,7 +228,65 @@ CLEARING_SUMMARY: Final = ResultSchema(
     ),
     coordinates=False,
 )
-NETWORK_SCHEMAS: Final = (CLEARING, CLEARING_SUMMARY)
+CASCADE_FAILURES: Final = ResultSchema(
+    "cascade_failures",
+    "A cascade: a row for each failure, by shock, round and node.",
+    (
+        _SHOCK,
+        ResultColumn("node", "string", "who failed"),
+        ResultColumn("round", "int64", "in which it failed; 0: by the shock itself"),
+        ResultColumn("loss", "float", "all of its losses, the shock's included, currency"),
+        ResultColumn("equity", "float", "equity less losses, currency"),
+    ),
+    coordinates=False,
+)
+
+CASCADE_SUMMARY: Final = ResultSchema(
+    "cascade_summary",
+    "A cascade: a row for each shock.",
+    (
+        _SHOCK,
+        ResultColumn("rounds", "int64", "the last round in which a node failed; -1: none did"),
+        ResultColumn("initial_failures", "int64", "nodes that failed by the shock itself"),
+        ResultColumn("failures", "int64", "nodes that failed"),
+        ResultColumn("initial_loss", "float", "losses by the shock itself, currency"),
+        ResultColumn("loss", "float", "all losses, currency"),
+    ),
+    coordinates=False,
+)
+
+DEBTRANK_SUMMARY: Final = ResultSchema(
+    "debtrank_summary",
+    "DebtRank: a row for each shock.",
+    (
+        _SHOCK,
+        ResultColumn("impact", "float", "share of economic value that contagion distresses: the DebtRank"),
+        ResultColumn("aggregate_vulnerability", "float", "share of all equity that contagion takes"),
+        ResultColumn("failures", "int64", "nodes that have lost all of their equity"),
+    ),
+    coordinates=False,
+)
+
+FIRE_SALES_SUMMARY: Final = ResultSchema(
+    "fire_sales_summary",
+    "Fire sales of common assets: a row for each shock.",
+    (
+        _SHOCK,
+        ResultColumn("sold", "float", "all sales, currency"),
+        ResultColumn("aggregate_vulnerability", "float", "share of all equity that the sales take"),
+        ResultColumn("failures", "int64", "holders that have lost all of their equity"),
+    ),
+    coordinates=False,
+)
+
+NETWORK_SCHEMAS: Final = (
+    CLEARING,
+    CLEARING_SUMMARY,
+    CASCADE_FAILURES,
+    CASCADE_SUMMARY,
+    DEBTRANK_SUMMARY,
+    FIRE_SALES_SUMMARY,
+)
 
 RESULT_SCHEMAS: Final[dict[str, ResultSchema]] = {schema.name: schema for schema in _TABLES}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,7 @@ from numpy.typing import NDArray
 
 import gpustress as gs
 from build import examples
-from gpustress.contagion_schema import CONTAGION_RESULT_SCHEMAS, CONTAGION_SCHEMAS
-from gpustress.reconstruction_schema import FORBIDDEN, TOTALS
-from gpustress.result_schema import ResultSchema
-from gpustress.schema import Schema
 
-PAGE = (Path(__file__).parent.parent / "docs" / "networks.md").read_text("utf-8")
 SEEDS = st.integers(0, 2**32)
 VARIANTS = pytest.mark.parametrize("variant", ["linear", "original"])
 
@@ -434,20 +428,3 @@ def test_all_problems_of_the_tables_come_at_once() -> None:
         "`assets`, column `impact`: the column is missing",
     ):
         assert part in str(caught.value)
-
-
-# -------------------------------------------------------------------------------------------- documented
-
-
-@pytest.mark.parametrize("schema", [*CONTAGION_SCHEMAS, TOTALS, FORBIDDEN], ids=lambda schema: schema.name)
-def test_every_input_table_is_documented_as_it_is_checked(schema: Schema) -> None:
-    for column in schema.columns:
-        assert f"| {column.name} | {column.type} |" in PAGE
-        assert f"| {column.doc} |" in PAGE
-
-
-@pytest.mark.parametrize("schema", CONTAGION_RESULT_SCHEMAS, ids=lambda schema: schema.doc.split(":")[0])
-def test_every_table_of_results_is_documented_as_it_comes(schema: ResultSchema) -> None:
-    assert schema.doc in PAGE
-    for column in schema.columns:
-        assert f"| {column.name} | {column.type} | {column.doc} |" in PAGE

@@ -381,7 +381,7 @@ def test_links_are_as_many_as_asked_for_on_average() -> None:
 
 
 def test_a_sample_keeps_the_cross_ratios_of_the_gravity_weights() -> None:
-    """RAS scales rows and columns of w = x y / p (Cimini et al. 2015, eq. 4), whose cross-ratios it cannot change."""
+    """RAS scales rows and columns of w = x y / p (Cimini et al. 2015), whose cross-ratios it cannot change."""
     owed, due = sums_of(np.random.default_rng(14), 8, spread=0.5)
     z, odds = fitness(owed, due, 0.8)
     debts = gs.reconstruct(totals(owed, due), "fitness", density=0.8).to_dense()
