@@ -222,9 +222,9 @@ def debtrank(
 
     Notes
     -----
-    The linear one always comes to rest, since distress only rises and is at most 1. Its result is exact to 1e-12:
-    where the rounds are slow, by linear solves. Where the spectral radius of the claims over equity is 1 or more,
-    nodes end at 1, however small the shock that reaches them.
+    The linear one always comes to rest, since distress only rises and is at most 1. Its rounds end at 1e-13 of that;
+    where they are slow it is found by linear solves, exact but for rounding. Where the spectral radius of the claims
+    over equity is 1 or more, nodes end at 1, however small the shock that reaches them.
     """
     if variant not in VARIANTS:
         raise bad_argument("variant", variant, "is not known", nearest(str(variant), VARIANTS))

@@ -32,7 +32,7 @@ EACH_METHOD = pytest.mark.parametrize("method", METHODS, ids=lambda method: meth
 DRAWN = pytest.mark.parametrize("method", METHODS[1:], ids=lambda method: method["method"])
 
 # Seven banks: the artificial example of Anand, Craig and von Peter (2015), p. 628, as the R package
-# NetworkRiskMeasures (Cinelli and Ferreira) quotes it.
+# NetworkRiskMeasures quotes it (there assets are in the rows).
 SEVEN = ([4.0, 5.0, 5.0, 0.0, 0.0, 2.0, 4.0], [7.0, 5.0, 3.0, 1.0, 3.0, 0.0, 1.0])
 
 
@@ -147,6 +147,21 @@ def test_another_node_leaves_the_draws_of_all_other_pairs(method: dict[str, Any]
 def test_three_nodes_that_owe_alike_owe_each_other_alike() -> None:
     debts = gs.reconstruct(totals([1.0] * 3, [1.0] * 3)).to_dense()
     assert debts == pytest.approx(np.full((3, 3), 0.5) - 0.5 * np.eye(3))
+
+
+def test_the_seven_banks_of_the_paper_have_its_maximum_entropy_network() -> None:
+    """Rounded to 0.01, as NetworkRiskMeasures prints it; a row is what a debtor owes. d and e owe nothing."""
+    debts = gs.reconstruct(totals(*SEVEN)).to_dense()
+    expected = [
+        [0, 1.72, 0.98, 0.25, 0.75, 0, 0.3],
+        [2.53, 0, 1.06, 0.27, 0.81, 0, 0.32],
+        [2.18, 1.6, 0, 0.23, 0.7, 0, 0.28],
+        [0] * 7,
+        [0] * 7,
+        [0.74, 0.54, 0.31, 0.08, 0.24, 0, 0.09],
+        [1.55, 1.14, 0.65, 0.17, 0.5, 0, 0],
+    ]
+    assert debts == pytest.approx(np.array(expected), abs=0.00501)
 
 
 def test_maximum_entropy_has_no_interaction_between_debtors_and_creditors() -> None:
