@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from .backends.numpy.contagion import NEVER, Once, Threshold, linear_debtrank, spread
+from .contagion import NEVER, Once, Threshold, linear_debtrank, spread
 from .contagion_arguments import by_node, read_shocks
 from .errors import bad_argument, nearest
 from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY, DEBTRANK_SUMMARY

@@ -10,8 +10,8 @@ import pyarrow as pa
 from scipy import sparse
 
 from .arguments import whole_number
-from .backends.numpy.contagion import Linear, linear_debtrank, spread
 from .common_assets_schema import ASSETS, HOLDERS, HOLDINGS
+from .contagion import Linear, linear_debtrank, spread
 from .contagion_arguments import batch_of
 from .errors import InputError, Problem, bad_argument, report_rows, shown
 from .names import check_key
