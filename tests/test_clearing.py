@@ -347,6 +347,25 @@ def test_what_plain_updates_cannot_show_to_be_exact_is_an_error() -> None:
                 gs.clear(ring(5, leak, leak / 2), solution=which)
 
 
+@pytest.mark.parametrize(
+    "debts",
+    [
+        {"amount": [1e12, 1.0], "rank": [0, 0]},  # b has a millionth more than it owes
+        {"amount": [1e12, 2.0], "rank": [0, 1]},  # b meets its senior debt, and has a millionth for the other
+    ],
+)
+def test_plain_updates_claim_nothing_where_their_error_may_decide(debts: dict[str, list[float]]) -> None:
+    """All that b gets, 1, is a trillionth of what it is owed: roundings there could make it a thousandth less."""
+    edges = {"debtor": ["a", "b"], "creditor": ["b", "c"], **debts}
+    nodes = {"name": list("abc"), "external_assets": [1.0, 1e-6, 0.0]}
+    senior = {"external_liabilities": [0.0, 1.0 if debts["rank"][1] else 0.0, 0.0]}
+    net = gs.Network(edges, nodes | senior)
+    with pytest.raises(gs.AccuracyError):
+        gs.clear(net, solver="fixed_point")
+    result = gs.clear(net)
+    assert result.payments[0] == pytest.approx([1.0, 1.000001 if debts["rank"][1] else 1.0, 0.0], rel=1e-15)
+
+
 @examples(40)
 @given(cases(most=6), COSTS)
 def test_no_payment_is_farther_from_the_exact_one_than_the_bound(

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     Places = NDArray[np.intp]
 
 MOST_UPDATES: Final = 512  # within a set of defaults; what moves after them leaks little
-AT_REST: Final = (
-    2.0**-51
-)  # an update that changes no payment by more than this share of what is due is the last
+AT_REST: Final = 2.0**-51  # of what is due: an update that moves no payment by more is the last
 ROUNDOFF: Final = 2.0**-53
 NEARLY_SHORT: Final = 1e-9  # who has less than this share to spare is taken to pass errors on
 
@@ -191,11 +189,11 @@ class FixedPoint:
                     break
         bound = 2.0 * bound
         received = self._passed_on(bound, marginal) + rounding
-        spare = resources - self._total
-        holds &= (passes | (spare >= received)).all(axis=0)
+        spare, owes_nothing = resources - self._total, self._total == 0.0
+        holds &= (passes | owes_nothing | (spare >= received)).all(axis=0)
         if self._alpha * self._beta < 1.0:
             margin = np.abs(spare + DEFAULT_TOLERANCE * self._total)
-            holds &= ((margin > received) | (self._total == 0.0)).all(axis=0)
+            holds &= ((margin > received) | owes_nothing).all(axis=0)
         holds &= self._same_ranks(payments, bound)
         rounded = bound.max(axis=0, initial=0.0) + ROUNDOFF * self._owed.largest
         return np.where(holds, rounded, np.inf)
