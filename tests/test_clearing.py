@@ -38,7 +38,7 @@ def ring(size: int, leak: float, own: float) -> gs.Network:
 
 @pytest.mark.parametrize("solver", ["auto", "fictitious_default"])
 def test_two_that_owe_each_other_alone_clear_at_any_common_share(solver: str) -> None:
-    """Eisenberg and Noe (2001), section 2.4: e = (0, 0), each owes the other 1; every (t, t), t in [0, 1], clears."""
+    """Eisenberg and Noe (2001): e = (0, 0), each owes the other 1; every (t, t), t in [0, 1], clears."""
     net = gs.Network.from_scipy([[0, 1], [1, 0]])
     greatest, least = (gs.clear(net, solution=which, solver=solver) for which in ("greatest", "least"))
     assert greatest.payments.tolist() == [[1.0, 1.0]]
@@ -50,7 +50,7 @@ def test_two_that_owe_each_other_alone_clear_at_any_common_share(solver: str) ->
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_default_costs_leave_two_clearing_vectors(solver: str) -> None:
-    """Rogers and Veraart (2013), section 3: with default costs even a regular network has several vectors.
+    """Rogers and Veraart (2013): with default costs even a regular network has several vectors.
 
     Two owe each other 1 and 1 outside, and have 1 each. Nobody fails, or all do: p = 1/2 + 1/2 * p/2, so p = 2/3.
     """
@@ -67,7 +67,7 @@ def test_default_costs_leave_two_clearing_vectors(solver: str) -> None:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_rounds_are_those_of_fictitious_defaults(solver: str) -> None:
-    """A chain, Eisenberg and Noe (2001), section 3.2: who fails though all others pay is in round 1, and so on."""
+    """A chain, Eisenberg and Noe (2001): who fails though all others pay is in round 1, and so on."""
     matrix = np.diag([10.0, 10.0, 10.0], k=1)
     net = gs.Network.from_scipy(matrix, external_assets=[4, 1, 0, 0], external_liabilities=[0, 0, 0, 9.9])
     result = gs.clear(net, solver=solver)

@@ -1,6 +1,6 @@
 """Clearing of many shocks at once: plain updates of all payments, with a bound of the error for each shock.
 
-The fixed point of Eisenberg and Noe (2001), section 3.1 and of Rogers and Veraart (2013), by monotone updates within
+The fixed point of Eisenberg and Noe (2001) and of Rogers and Veraart (2013), by monotone updates within
 each set of defaults, so that the rounds are those of fictitious defaults.
 """
 

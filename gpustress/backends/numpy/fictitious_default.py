@@ -1,6 +1,6 @@
 """Exact clearing of one shock: fictitious defaults, with a sparse-direct solve for each set of them.
 
-Eisenberg and Noe (2001), section 3.2; with default costs Rogers and Veraart (2013), section 3; with seniority Elsinger
+Eisenberg and Noe (2001); with default costs Rogers and Veraart (2013); with seniority Elsinger
 (2009). Amounts are double-doubles, the solves are refined in them: what a circle leaks is the difference of numbers
 that are nearly the same.
 """
