@@ -14,6 +14,9 @@
 #define GPUSTRESS_LANES 1
 typedef unsigned long long word;
 typedef long long integer;
+struct Product {
+    word high, low;
+};
 typedef double real;
 typedef bool mask;
 typedef integer whole;
@@ -32,7 +35,7 @@ GPUSTRESS_FUNCTION double root(double x) { return __dsqrt_rn(x); }
 GPUSTRESS_FUNCTION double infinity() { return __longlong_as_double(0x7ff0000000000000LL); }
 GPUSTRESS_FUNCTION whole bits_of(double x) { return __double_as_longlong(x); }
 GPUSTRESS_FUNCTION double of_bits(whole x) { return __longlong_as_double(x); }
-GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); }
+GPUSTRESS_FUNCTION Product product(word a, word b) { return {__umul64hi(a, b), a * b}; }
 
 #else
 
@@ -46,11 +49,17 @@ GPUSTRESS_FUNCTION word high_product(word a, word b) { return __umul64hi(a, b); 
 #endif
 typedef unsigned long long word;
 typedef long long integer;
+struct Product {
+    word high, low;
+};
 
 GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }
 GPUSTRESS_FUNCTION double infinity() { return __builtin_huge_val(); }
-GPUSTRESS_FUNCTION word high_product(word a, word b) { return (word)(((unsigned __int128)a * b) >> 64); }
+GPUSTRESS_FUNCTION Product product(word a, word b) {
+    const unsigned __int128 both = (unsigned __int128)a * b;
+    return {(word)(both >> 64), (word)both};
+}
 #if GPUSTRESS_LANES == 1
 #ifdef GPUSTRESS_REAL
 typedef GPUSTRESS_REAL real;  // in place of a double: one that counts its operations (bench/native/counted.h)

@@ -8,11 +8,8 @@ struct Words {
 
 GPUSTRESS_FUNCTION Words philox(Words counter, word key0, word key1) {
     for (int round = 0; round < 10; ++round) {
-        const word high0 = high_product(0xD2E7470EE14C6C93ULL, counter.w[0]);
-        const word low0 = 0xD2E7470EE14C6C93ULL * counter.w[0];
-        const word high1 = high_product(0xCA5A826395121157ULL, counter.w[2]);
-        const word low1 = 0xCA5A826395121157ULL * counter.w[2];
-        counter = Words{{high1 ^ counter.w[1] ^ key0, low1, high0 ^ counter.w[3] ^ key1, low0}};
+        const Product a = product(0xD2E7470EE14C6C93ULL, counter.w[0]), b = product(0xCA5A826395121157ULL, counter.w[2]);
+        counter = Words{{b.high ^ counter.w[1] ^ key0, b.low, a.high ^ counter.w[3] ^ key1, a.low}};
         key0 += 0x9E3779B97F4A7C15ULL;  // the golden ratio
         key1 += 0xBB67AE8584CAA73BULL;  // sqrt(3) - 1
     }
