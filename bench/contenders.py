@@ -56,6 +56,9 @@ class Contender:
 
 def reference_job() -> Job:
     """The reference job, compiled."""
+    (native,) = (info for info in gpustress.backends() if info.name == "native")
+    if not native.works:
+        raise SystemExit(f"bench: backend native does not work: {native.reason}")
     return prepare(reference_system(), None, "full", None)
 
 

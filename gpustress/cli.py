@@ -75,7 +75,12 @@ Threads = Annotated[
 ]
 Devices = Annotated[
     list[int] | None,
-    typer.Option("--device", metavar="N", min=0, help="A CUDA device to compute on. Repeatable; default: 0."),
+    typer.Option(
+        "--device",
+        metavar="N",
+        min=0,
+        help="A CUDA device to compute on, for the backend cupy. Repeatable; default: 0.",
+    ),
 ]
 Record = Annotated[
     list[str] | None,
@@ -215,8 +220,12 @@ def info(as_json: Json = False) -> None:
         from .version import VERSION
 
         _heed_interrupt()
-        taken, wanted = get_backend(AUTO).name, os.environ.get(ENVIRONMENT_VARIABLE)
+        wanted, refused = os.environ.get(ENVIRONMENT_VARIABLE), None
         why = f"{ENVIRONMENT_VARIABLE}={wanted}" if wanted else "the best that works"
+        try:
+            taken = get_backend(AUTO).name
+        except InputError as error:  # said when everything else is
+            taken, refused = None, error
         facts: dict[str, Any] = {
             "versions": {"gpustress": VERSION, "python": platform.python_version(), "numpy": np.__version__,
                          "pyarrow": pa.__version__},
@@ -227,6 +236,8 @@ def info(as_json: Json = False) -> None:
             "why": why,
         }  # fmt: skip
         if as_json:
+            if refused is not None:
+                raise refused
             _print_json(facts)
             return
         _print(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
@@ -239,6 +250,8 @@ def info(as_json: Json = False) -> None:
                 _print("  " + ", ".join(f"{name} {version}" for name, version in backend["versions"].items()))
             for one in backend["hardware"]:
                 _print(f"  {one['name']}: {_bytes(one['memory_bytes'])} of memory, driver {one['driver']}")
+        if refused is not None:
+            raise refused
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 import gpustress as gs
 from gpustress import cli
 from gpustress.backends import ENVIRONMENT_VARIABLE, BackendInfo
-from needs import require
+from needs import require_backend
 
 NEEDED_BY = {"native": "compiler", "cupy": "gpu"}  # as GPUSTRESS_REQUIRE names it
 
@@ -43,7 +43,7 @@ def turns(*leaving_out: str) -> list[Any]:
 
 def working_backend(info: BackendInfo) -> str:
     """Its name; the test is skipped where it does not work here."""
-    require(NEEDED_BY.get(info.name, info.name), info.works, f"backend {info.name}: {info.reason}")
+    require_backend(info, NEEDED_BY.get(info.name, info.name))
     return info.name
 
 

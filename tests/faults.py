@@ -200,7 +200,8 @@ def seed(fault: Fault, folder: Path) -> None:
     count = source.count(fault.text)
     if count != 1:
         raise LookupError(
-            f"{fault.file} holds the text of the fault {fault.name!r} {count} times: {fault.text!r}"
+            f"{fault.file} holds the text of the fault {fault.name!r} {count} times: {fault.text!r}; where the "
+            "formula has changed, the fault has to quote it anew"
         )
     file.write_text(source.replace(fault.text, fault.instead), encoding="utf-8")
 

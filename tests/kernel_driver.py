@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import gpustress as gs
 from gpustress.backends.native import NativeBackend, backend
-from needs import require
+from needs import require_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "kernels"
@@ -109,7 +109,7 @@ def over(kernels: DrivenKernels, level: str, threads: int = 1) -> NativeBackend:
 def require_native() -> None:
     """Skip the test where there are no bits to compare with."""
     (info,) = (info for info in gs.backends() if info.name == "native")
-    require("native", info.works, info.reason)
+    require_backend(info, "native")
 
 
 def strict_flags() -> list[str]:

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from gpustress import BackendInfo
+
 ENVIRONMENT_VARIABLE = "GPUSTRESS_REQUIRE"
 
 
@@ -25,3 +27,10 @@ def require(name: str, available: object, reason: str = "") -> None:
     if name in required():
         pytest.fail(f"{message} ({ENVIRONMENT_VARIABLE} asks for it)", pytrace=False)
     pytest.skip(message)
+
+
+def require_backend(info: BackendInfo, name: str) -> None:
+    """As `require` where a backend lacks what it needs; one that should work and does not fails the test."""
+    if not info.works and not info.missing:
+        pytest.fail(f"backend {info.name} should work here and does not: {info.reason}", pytrace=False)
+    require(name, info.works, f"backend {info.name}: {info.reason}")

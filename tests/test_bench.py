@@ -24,7 +24,7 @@ from gpustress import System
 from gpustress.backends import get_backend
 from gpustress.backends.base import Outcome
 from gpustress.job import prepare
-from needs import require
+from needs import require, require_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module", autouse=True)
 def _compiler() -> None:
     info = next(info for info in gs.backends() if info.name == "native")
-    require("compiler", compiler() and info.works, info.reason)
+    require_backend(info, "compiler")
+    require("compiler", compiler())
 
 
 def differing(ours: Outcome, theirs: Outcome) -> list[str]:

@@ -201,9 +201,17 @@ def test_info_says_which_backend_is_taken_and_why(call, monkeypatch):
     told = json.loads(call("info", "--json")[1])
     assert (told["taken"], told["why"]) == ("numpy", "GPUSTRESS_BACKEND=numpy")
     monkeypatch.setenv("GPUSTRESS_BACKEND", "abacus")
-    code, _, err = call("info")
+    code, out, err = call("info")
     assert code == 2
     assert "GPUSTRESS_BACKEND" in err
+    assert "backend numpy: CPU" in out  # what works is said all the same
+    assert call("info", "--json")[0] == 2
+
+
+def test_a_device_for_a_backend_that_has_none_is_an_error_that_names_one(call, folder):
+    code, _, err = call("run", folder, "--backend", "numpy", "--device", "0")
+    assert code == 2
+    assert "take cupy" in err
 
 
 # --- exit codes ---

@@ -19,7 +19,7 @@ from cuda_standin import ORDERS, compiler
 from gpustress.backends.base import Block
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
-from needs import require
+from needs import require, require_backend
 
 Drawn = tuple[dict[str, Any], Tables]
 
@@ -37,7 +37,8 @@ SHAPES = (
 @pytest.fixture(scope="module")
 def native() -> NativeBackend:
     info = next(info for info in gs.backends() if info.name == "native")
-    require("compiler", info.works and compiler(), info.reason)
+    require_backend(info, "compiler")
+    require("compiler", compiler())
     return NativeBackend(threads=1)
 
 

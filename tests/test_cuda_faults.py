@@ -17,7 +17,7 @@ from cuda_cases import differing, everything, slow_ring, write_offs
 from cuda_entry import CudaEntry, Shape
 from cuda_standin import KERNELS, Standin, compiler
 from gpustress.backends.native import NativeBackend
-from needs import require
+from needs import require, require_backend
 
 CASES = (write_offs(), slow_ring(), everything(0), everything(2))
 SHAPES = (
@@ -141,7 +141,8 @@ def replace(path: Path, texts: dict[str, str]) -> None:
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> BrokenKernels:
     info = next(info for info in gs.backends() if info.name == "native")
-    require("compiler", info.works and compiler(), info.reason)
+    require_backend(info, "compiler")
+    require("compiler", compiler())
     return BrokenKernels(tmp_path_factory.mktemp("kernels"))
 
 

@@ -110,6 +110,14 @@ def test_devices_and_parts_change_no_bit(
     assert len(parts(machine)) == -(-PATHS // most)
 
 
+def test_a_run_takes_the_devices_that_it_is_given(registered: None) -> None:
+    system = reference_system()
+    with devices(3) as machine:
+        ours = gs.simulate(system, paths=40, seed=3, backend="cupy", devices=[2, 1])
+        assert bits.differing(ours, gs.simulate(system, paths=40, seed=3, backend="native")) == []
+    assert 0 not in parts(machine)
+
+
 def test_several_devices_all_work(small_parts: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each claims its parts when it is free; with forty of them, none is left out."""
     program = program_of(drawn(2))

@@ -24,7 +24,7 @@ from gpustress.backends.base import Block
 from gpustress.backends.cupy import CupyBackend
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
-from needs import require
+from needs import require_backend
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.gpu
 @pytest.fixture(scope="module", autouse=True)
 def cupy() -> ModuleType:
     (info,) = (info for info in gs.backends() if info.name == "cupy")
-    require("gpu", info.works, info.reason)
+    require_backend(info, "gpu")
     import cupy
 
     return cupy

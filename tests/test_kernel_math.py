@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 import gpustress as gs
-from needs import require
+from needs import require_backend
 
 EXPONENTIAL, LOGARITHM, INVERSE_NORMAL = range(3)
 PRECISION = 160  # bits
@@ -21,7 +21,7 @@ PRECISION = 160  # bits
 @pytest.fixture(scope="module")
 def kernels() -> Any:
     info = next(info for info in gs.backends() if info.name == "native")
-    require("compiler", info.works, info.reason)
+    require_backend(info, "compiler")
     from gpustress.backends.native import _kernels
 
     return _kernels

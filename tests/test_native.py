@@ -31,7 +31,7 @@ from gpustress.program import Program
 from gpustress.system import System
 from gpustress.threads import THREADS_VARIABLE
 from kernel_copies import COMPILER, kernels_with
-from needs import require
+from needs import require, require_backend
 
 LANES = {1, 4, 8, 16}  # one is the scalar build of the same source
 Arrays = dict[str, NDArray[Any]]
@@ -42,7 +42,7 @@ Drawn = tuple[dict[str, Any], Tables]
 def native() -> Any:
     """The module of the compiled backend."""
     info = next(info for info in gs.backends() if info.name == "native")
-    require("compiler", info.works, info.reason)
+    require_backend(info, "compiler")
     from gpustress.backends import native
 
     return native

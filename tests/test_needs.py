@@ -6,6 +6,7 @@ import pytest
 from _pytest.outcomes import Failed, Skipped
 
 import needs
+from gpustress import BackendInfo
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +27,10 @@ def test_what_is_lacking_is_skipped() -> None:
 def test_what_is_lacking_and_asked_for_fails(name: str) -> None:
     with pytest.raises(Failed, match=f"{name} is not available.*{needs.ENVIRONMENT_VARIABLE}"):
         needs.require(name, available=False)
+
+
+@pytest.mark.parametrize(("missing", "outcome"), [(True, Skipped), (False, Failed)])
+def test_a_backend_that_is_broken_is_no_skip(missing: bool, outcome: type[BaseException]) -> None:
+    info = BackendInfo("abacus", False, "beads are lost", missing, "", {}, ())
+    with pytest.raises(outcome, match="beads are lost"):
+        needs.require_backend(info, "abacus")

@@ -30,6 +30,8 @@ class BackendInfo:
         It is there, and gives the right numbers for one path of a small system.
     reason : str
         Why it does not work, and what would help; "" where it does.
+    missing : bool
+        It does not work because something that it needs is just not there: no fault of anybody's.
     device : str
         What it computes on; "" where it does not work.
     versions : mapping of str to str
@@ -41,6 +43,7 @@ class BackendInfo:
     name: str
     works: bool
     reason: str
+    missing: bool
     device: str
     versions: Mapping[str, str]
     hardware: tuple[Hardware, ...]
@@ -68,8 +71,8 @@ _BACKENDS: Final[dict[str, Callable[..., Backend]]] = {
     "numpy": _numpy, "native": _native, "cupy": _cupy,  # best last
 }  # fmt: skip
 _REMEDIES: Final = {
-    "native": "install gpustress where a C++ compiler is there",
-    "cupy": "install gpustress[cuda13] or [cuda12] where there is an NVIDIA GPU and its driver",
+    "native": "install gpustress where a C++ compiler is there; in a checkout, with `pip install -e .`",
+    "cupy": "it needs an NVIDIA GPU, its driver for CUDA 12 or 13, and gpustress[cuda12] or gpustress[cuda13]",
 }
 
 
@@ -118,7 +121,12 @@ def get_backend(
         raise bad_argument(argument, wanted, "is no backend", nearest(str(wanted), (AUTO, *_BACKENDS)))
     make = _BACKENDS[wanted]
     if devices is not None and not _takes(make, "devices"):
-        remedy = "Leave it out, or name a backend that has some."
+        able = [other for other, factory in _BACKENDS.items() if _takes(factory, "devices")]
+        remedy = f"Leave it out, or take {' or '.join(able)}"
+        for other in able:
+            passed_over = _verdict(_BACKENDS[other], None).reason
+            remedy += f", which does not work here: {passed_over}" if passed_over else ""
+        remedy += "."
         raise bad_argument("devices", devices, f"means nothing to the backend `{wanted}`", remedy)
     if devices is not None and not isinstance(devices, Iterable):
         raise bad_argument("devices", devices, "is no list of devices", "Give their numbers, e.g. [0, 1].")
@@ -171,11 +179,12 @@ def _info(name: str) -> BackendInfo:
 
     verdict = _verdict(_BACKENDS[name], None)
     if verdict.reason:
-        return BackendInfo(name, False, f"{verdict.reason}; {_remedy(name, verdict)}", "", {}, ())
+        reason = f"{verdict.reason}; {_remedy(name, verdict)}"
+        return BackendInfo(name, False, reason, verdict.missing, "", {}, ())
     backend = _BACKENDS[name]()
     if isinstance(backend, Described):
-        return BackendInfo(name, True, "", backend.device, dict(backend.versions), backend.hardware)
-    return BackendInfo(name, True, "", backend.device, {}, ())
+        return BackendInfo(name, True, "", False, backend.device, dict(backend.versions), backend.hardware)
+    return BackendInfo(name, True, "", False, backend.device, {}, ())
 
 
 def _best() -> str:
