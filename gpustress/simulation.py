@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -128,9 +129,9 @@ def plan(program: Program, backend: Backend, paths: int, series: int, memory: in
 
 def block_paths(program: Program, backend: Backend, series: int, memory: int) -> int:
     """How many paths a block has that fits into `memory` bytes with its series; at least 1."""
-    fixed = backend.block_bytes(program, 0, series)
-    per_path = max(1, backend.block_bytes(program, 1, series) - fixed)
-    return max(1, min(backend.block_paths(program, memory), (memory - fixed) // per_path))
+    sizes = range(backend.block_paths(program, memory) + 1)
+    fitting = bisect_right(sizes, memory, key=lambda paths: backend.block_bytes(program, paths, series))
+    return max(1, fitting - 1)
 
 
 def _megabytes(size: int) -> str:

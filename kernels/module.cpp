@@ -90,10 +90,14 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
         trace.estate = writable<double>(given, "estate");
         job.trace = &trace;
     }
+    // Only the main thread is told of Ctrl-C; another must not ask for the GIL, which ends it when Python is ending.
+    const nb::module_ threading = nb::module_::import_("threading");
+    const bool is_main = threading.attr("current_thread")().is(threading.attr("main_thread")());
     bool interrupted;
     {
         const nb::gil_scoped_release released;
-        interrupted = !run_groups(level, program, job, threads, [] {
+        interrupted = !run_groups(level, program, job, threads, [is_main] {
+            if (!is_main) return false;
             const nb::gil_scoped_acquire acquired;
             return PyErr_CheckSignals() != 0;
         });

@@ -235,3 +235,28 @@ def reference() -> System:
     from bench.reference import reference_system
 
     return reference_system()
+
+
+def test_threads_that_no_path_needs_take_no_memory() -> None:
+    one, many = (
+        gs.estimate(build.crowd(40), paths=4, threads=threads, backend="native").memory_bytes
+        for threads in (1, 256)
+    )
+    assert many == one
+
+
+def test_a_run_in_a_daemon_thread_lets_python_end(native: Any) -> None:
+    script = (
+        "import threading, time, sys\n"
+        "import gpustress as gs\n"
+        "from bench.reference import reference_system\n"
+        "system = reference_system()\n"
+        "gs.simulate(system, paths=8, backend='native')\n"
+        "run = lambda: gs.simulate(system, paths=10_000_000, memory=10**11, backend='native')\n"
+        "threading.Thread(target=run, daemon=True).start()\n"
+        "time.sleep(0.5)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

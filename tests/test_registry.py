@@ -242,15 +242,45 @@ def test_an_unknown_name_gets_the_nearest(name: str, remedy: str) -> None:
 def test_options_reach_the_backends_that_take_them(register: Any) -> None:
     register(fake=fake())
     taken: Any = get_backend("fake", threads=3, devices=[1, 0])
-    assert (taken.threads, taken.devices) == (3, [1, 0])
+    assert (taken.threads, taken.devices) == (3, (1, 0))
     assert get_backend("numpy", threads=3).name == "numpy"
 
 
-@pytest.mark.parametrize(("backend", "devices"), [("numpy", [0]), ("fake", 0)])
+@pytest.mark.parametrize(
+    ("backend", "devices"),
+    [
+        ("numpy", [0]),
+        ("fake", 0),
+        ("fake", "0"),
+        ("fake", [[0]]),
+        ("fake", [True]),
+        ("fake", {1: 1}),
+        ("fake", b"\0"),
+    ],
+)
 def test_devices_that_mean_nothing_are_an_error(register: Any, backend: str, devices: Any) -> None:
     register(fake=fake())
     with pytest.raises(gs.InputError, match="`devices`"):
         get_backend(backend, devices=devices)
+
+
+def test_devices_may_come_one_by_one(register: Any) -> None:
+    register(fake=fake())
+    taken: Any = get_backend("fake", devices=iter([1, 0]))  # type: ignore[arg-type]
+    assert taken.devices == (1, 0)
+
+
+def test_a_backend_that_breaks_when_asked_what_it_is_does_not_work(register: Any) -> None:
+    class Shy(Fake):
+        @property
+        def device(self) -> str:
+            raise RuntimeError("no comment")
+
+    register(fake=lambda: Shy())
+    info = next(info for info in gs.backends() if info.name == "fake")
+    assert not info.works
+    assert not info.missing
+    assert "no comment" in info.reason
 
 
 def test_a_device_is_tested_before_it_is_taken(register: Any) -> None:

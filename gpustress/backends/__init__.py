@@ -128,13 +128,12 @@ def get_backend(
             remedy += f", which does not work here: {passed_over}" if passed_over else ""
         remedy += "."
         raise bad_argument("devices", devices, f"means nothing to the backend `{wanted}`", remedy)
-    if devices is not None and not isinstance(devices, Iterable):
-        raise bad_argument("devices", devices, "is no list of devices", "Give their numbers, e.g. [0, 1].")
-    verdict = _verdict(make, None if devices is None else tuple(devices))
+    numbers = None if devices is None else _numbers(devices)
+    verdict = _verdict(make, numbers)
     if verdict.reason:
         message = f"does not work here: {verdict.reason}"
         raise bad_argument(argument, wanted, message, f"{_remedy(wanted, verdict)}.")
-    return _made(make, threads=threads, devices=devices)
+    return _made(make, threads=threads, devices=numbers)
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,17 @@ class _Verdict:
 
     reason: str
     missing: bool = False
+
+
+def _numbers(devices: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of devices."""
+    from ..arguments import whole_number
+
+    numbers = [whole_number(each) for each in devices] if isinstance(devices, Iterable) else [None]
+    found = tuple(number for number in numbers if number is not None)
+    if len(found) < len(numbers) or isinstance(devices, str | bytes | Mapping):
+        raise bad_argument("devices", devices, "is no list of devices", "Give their numbers, e.g. [0, 1].")
+    return found
 
 
 @functools.cache
@@ -181,10 +191,17 @@ def _info(name: str) -> BackendInfo:
     if verdict.reason:
         reason = f"{verdict.reason}; {_remedy(name, verdict)}"
         return BackendInfo(name, False, reason, verdict.missing, "", {}, ())
-    backend = _BACKENDS[name]()
-    if isinstance(backend, Described):
-        return BackendInfo(name, True, "", False, backend.device, dict(backend.versions), backend.hardware)
-    return BackendInfo(name, True, "", False, backend.device, {}, ())
+    try:
+        backend = _BACKENDS[name]()
+        if isinstance(backend, Described):
+            facts = dict(backend.versions), backend.hardware
+            return BackendInfo(name, True, "", False, backend.device, *facts)
+        return BackendInfo(name, True, "", False, backend.device, {}, ())
+    except InputError:
+        raise
+    except Exception as error:  # whatever a broken device or library comes up with
+        reason = f"{type(error).__name__}: {error}; {_remedy(name, verdict)}"
+        return BackendInfo(name, False, reason, False, "", {}, ())
 
 
 def _best() -> str:

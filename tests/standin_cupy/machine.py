@@ -152,7 +152,8 @@ class Machine:
 
     def check_pinned(self, address: int, size: int) -> None:
         """Whether an asynchronous copy may touch memory of the host."""
-        if not any(start <= address and address + size <= start + length for start, length in self.pinned):
+        pinned = self.pinned.copy()  # in one step, whatever other threads do
+        if not any(start <= address and address + size <= start + length for start, length in pinned):
             raise RuntimeError("memory of the host that is not pinned")
 
     def assert_clean(self) -> None:

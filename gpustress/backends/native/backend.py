@@ -79,14 +79,18 @@ class NativeBackend:
 
     def block_paths(self, program: Program, memory: int) -> int:
         """As many paths as give an outcome of BLOCK_BYTES, and fit into `memory`; at least 1."""
-        fixed = self.block_bytes(program, 0, 0)
-        per_path = max(1, self.block_bytes(program, 1, 0) - fixed)
-        return int(max(1, min(BLOCK_BYTES // per_path, (memory - fixed) // per_path)))
+        per_path = max(1, outcome_bytes(program, 0))
+        return int(max(1, min(BLOCK_BYTES, memory - self.threads * self._state_bytes(program)) // per_path))
 
     def block_bytes(self, program: Program, paths: int, series: int) -> int:
         """The threads' states, and the outcome."""
-        states = self.threads * int(self._kernels.memory_bytes(self.level, sizes(program)))
+        groups = len(program.scenarios) * -(-paths // int(self._kernels.lanes(self.level)))
+        states = min(self.threads, max(1, groups)) * self._state_bytes(program)
         return states + paths * outcome_bytes(program, series)
+
+    def _state_bytes(self, program: Program) -> int:
+        """What a thread keeps of the group of paths that it works on."""
+        return int(self._kernels.memory_bytes(self.level, sizes(program)))
 
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
