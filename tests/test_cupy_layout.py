@@ -33,7 +33,7 @@ def test_the_compiler_lays_structures_out_as_the_host_does() -> None:
 @pytest.mark.parametrize(
     ("text", "instead"),
     [
-        ("index32 scenarios, periods,", "index32 periods, scenarios,"),
+        ("X(index32, scenarios) X(index32, periods)", "X(index32, periods) X(index32, scenarios)"),
         ("typedef signed char code8;", "typedef unsigned char code8;"),
         ("const Trace* trace;", "const Trace* trace; int more;"),
     ],

@@ -78,6 +78,7 @@ def test_an_install_without_a_compiler_works_and_info_says_why_it_is_not_native(
     info = json.loads(told.stdout)
     (native,) = (one for one in info["backends"] if one["name"] == "native")
     assert native["reason"] == (
-        "the kernels were not compiled at install; install gpustress where a C++ compiler is there"
+        "the kernels were not compiled at install; install gpustress where a C++ compiler is there; in a checkout, "
+        "with `pip install -e .`"
     )
     assert info["taken"] == "numpy"

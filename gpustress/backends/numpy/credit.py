@@ -30,9 +30,9 @@ def gather(
     program: Program, scenario: int, gathered: NDArray[np.float64], power: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """H(t) = H(t-1) + h * prod_k (X_k / initial_k)^gamma_k * D, shape (N, P); `power` is the product."""
-    hazard = program.hazard[scenario][:, None]
-    added: NDArray[np.float64] = hazard * power * program.period_years
-    return np.where(hazard > 0.0, gathered + added, gathered)  # no hazard gathers nothing, whatever the power
+    added: NDArray[np.float64] = program.hazard[scenario][:, None] * power * program.period_years
+    added[program.hazard[scenario] == 0.0] = 0.0  # also where the power overflows
+    return gathered + added
 
 
 def events(
