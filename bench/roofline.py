@@ -155,7 +155,7 @@ class Measurement:
             ceiling_of_one=measured["ceiling_of_one"],
             bandwidth=measured["bandwidth"],
             bandwidth_share=result_bytes(self._job.program, 1, 0) / seconds / measured["bandwidth"],
-            state_bytes=self._native.block_bytes(self._job.program, 0, 0) // self._native.threads,
+            state_bytes=self._native.block_bytes(self._job.program, 0, 0),  # of one thread
             clock_overhead=measured["with_clocks"] / seconds - 1.0,
             stages={
                 stage: Stage(
