@@ -52,6 +52,56 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Powers:
+    """Distinct rows of sensitivities: many flows and hazards follow the factors alike.
+
+    Attributes
+    ----------
+    start : ndarray (rows + 1,) of int32
+        Row r holds the entries start[r] to start[r + 1] - 1 of the next two.
+    factor, elasticity : ndarray (entries,)
+    of_flow, of_hazard : ndarray (F,), (N,) of int32
+        The row of each flow and of each entity's hazard; -1 for none.
+    """
+
+    start: NDArray[np.int32]
+    factor: NDArray[np.int32]
+    elasticity: NDArray[np.float64]
+    of_flow: NDArray[np.int32]
+    of_hazard: NDArray[np.int32]
+
+    @staticmethod
+    def of(program: Program) -> Powers:
+        """Those of a program."""
+        places: dict[tuple[bytes, bytes], int] = {}
+        columns: list[NDArray[np.int32]] = []
+
+        def place(row: NDArray[np.int32]) -> int:
+            if not len(row):
+                return -1
+            key = program.sensitivity_factor[row].tobytes(), program.sensitivity_elasticity[row].tobytes()
+            if key not in places:
+                places[key] = len(columns)
+                columns.append(row)
+            return places[key]
+
+        of_flow, of_hazard = (
+            np.array([place(row) for row in np.split(rows.column, rows.start[1:-1])], dtype=np.int32)
+            if len(rows.start) > 1
+            else np.zeros(0, dtype=np.int32)
+            for rows in (program.flow_sensitivities, program.hazard_sensitivities)
+        )
+        column = np.concatenate([*columns, np.zeros(0, dtype=np.int32)])
+        return Powers(
+            start=np.cumsum([0, *map(len, columns)]).astype(np.int32),
+            factor=program.sensitivity_factor[column],
+            elasticity=program.sensitivity_elasticity[column],
+            of_flow=of_flow,
+            of_hazard=of_hazard,
+        )
+
+
+@dataclass(frozen=True)
 class Program:
     """A system x scenarios, compiled.
 
@@ -242,6 +292,11 @@ class Program:
             self, scenarios=self.scenarios[one], effects=self.effects[one],
             **{name: getattr(self, name)[one] for name in _BY_SCENARIO},
         )  # fmt: skip
+
+    @cached_property
+    def powers(self) -> Powers:
+        """The sensitivities, each distinct row once."""
+        return Powers.of(self)
 
     @cached_property
     def digest(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backends import AUTO, get_backend
-from .backends.base import Outcome
+from .backends.base import Outcome, outcome_bytes
 from .errors import InputError, Problem, bad_argument
 from .job import Job, check_paths, check_seed, parse_record, prepare
 from .memory import budget
@@ -104,8 +104,7 @@ def simulate(
 
 def result_bytes(program: Program, paths: int, series: int) -> int:
     """Bytes of a result's arrays."""
-    per_path = 19 * program.entity_count + 26 * program.measure_count + 8 * series * program.periods
-    return len(program.scenarios) * paths * per_path
+    return paths * outcome_bytes(program, series)
 
 
 def plan(program: Program, backend: Backend, paths: int, series: int, memory: int) -> int:

@@ -4,6 +4,12 @@
 // one path a lane. `mask` is what a comparison of two reals gives. select(mask, a, b) stands for a branch on data.
 #pragma once
 
+typedef unsigned long long word;
+typedef long long integer;
+struct Product {
+    word high, low;
+};
+
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
 
 #define GPUSTRESS_FUNCTION __device__ __forceinline__
@@ -12,11 +18,6 @@
 // In front of a loop that is rare: unrolled, it would take registers from all that it is inlined into.
 #define GPUSTRESS_ROLLED _Pragma("unroll 1")
 #define GPUSTRESS_LANES 1
-typedef unsigned long long word;
-typedef long long integer;
-struct Product {
-    word high, low;
-};
 typedef double real;
 typedef bool mask;
 typedef integer whole;
@@ -47,11 +48,6 @@ GPUSTRESS_FUNCTION Product product(word a, word b) { return {__umul64hi(a, b), a
 #ifndef GPUSTRESS_LANES
 #define GPUSTRESS_LANES 8
 #endif
-typedef unsigned long long word;
-typedef long long integer;
-struct Product {
-    word high, low;
-};
 
 GPUSTRESS_FUNCTION double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 GPUSTRESS_FUNCTION double root(double x) { return __builtin_sqrt(x); }

@@ -174,7 +174,7 @@ GPUSTRESS_FUNCTION void finish_exactly(const Program& p, const State& s, int t, 
     } while (f.judge());
     for (int i = 0; i < f.n; ++i) {
         s.marks[i].is_short = (s.marks[i].is_short & ~((word)1 << lane)) | (word)f.is_short[i] << lane;
-        s.marks[i].fallen = (1 << RANKS) - 1;
+        s.marks[i].fallen = ALL_RANKS;
         GPUSTRESS_ROLLED
         for (int rank = 0; rank < RANKS; ++rank) {
             const double due = f.due(i, rank);

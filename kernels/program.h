@@ -48,6 +48,7 @@ struct Program {
 enum Effects { NO_EFFECTS, FIRST_ROUND, FULL };
 enum Link { IDENTITY, EXPONENTIAL_LINK, LOGISTIC };
 enum Rank { OPERATING, DEBT, DISCRETIONARY, RANKS };
+constexpr word ALL_RANKS = (1 << RANKS) - 1;  // as bits
 // Lists of flows that billing goes through, rows of `billing`: those with sensitivities, with an index, of a drawn loan; then,
 // by what is left of them when a party stops: of rank discretionary, re-let once the payer has stopped, ended with the payer.
 enum BillingList { SENSITIVE, INDEXED, DRAWN, ENDED_BY_ANYBODY, RELET, ENDED_BY_PAYER };

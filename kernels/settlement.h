@@ -132,7 +132,7 @@ GPUSTRESS_STEP void judge_alone(const Team& team, const Program& p, const State&
     team.each(p.entities, [&](int i) {
         if (s.marks[i].failed) {
             for (int rank = 0; rank < RANKS; ++rank) s.ratio[3 * i + rank] = s.going[i];
-            s.marks[i].fallen = (1 << RANKS) - 1;
+            s.marks[i].fallen = ALL_RANKS;
         }
         s.marks[i].is_short = pay_by_rank(p, s, i, [&](int rank, mask unmet, real left, real due) {
             s.ratio[3 * i + rank] = select(unmet, left / due, s.ratio[3 * i + rank]);

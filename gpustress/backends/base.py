@@ -102,6 +102,12 @@ class Outcome:
         )
 
 
+def outcome_bytes(program: Program, series: int) -> int:
+    """Bytes of one path's outcome, under all scenarios."""
+    of_path = 19 * program.entity_count + 26 * program.measure_count + 8 * series * program.periods
+    return len(program.scenarios) * of_path
+
+
 @dataclass(frozen=True)
 class Trace:
     """Everything that happened on the paths of a block, by name: arrays (S, P, T) or (S, P, T, items)."""

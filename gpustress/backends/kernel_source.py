@@ -49,6 +49,7 @@ def flattened(name: str) -> str:
     return inlined(name)
 
 
+@cache
 def listed(header: str, macro: str) -> tuple[tuple[str, str], ...]:
     """The pairs of a list that a header keeps: ``#define MACRO(X) X(first, second) X(first, second) ...``."""
     definition = re.search(rf"^#define {macro}\(X\)((?:.*\\\n)*.*)$", read(header), re.MULTILINE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 _SERIES_KINDS: Final = get_args(SeriesKind)
 
 
-def outcome_bytes(program: Program, series: int) -> int:
-    """Bytes of one path's outcome, under all scenarios."""
-    of_path = 19 * program.entity_count + 26 * program.measure_count + 8 * series * program.periods
-    return len(program.scenarios) * of_path
-
-
 def sizes(program: Program) -> dict[str, Any]:
     """The numbers of a program."""
     return {
@@ -44,12 +38,12 @@ def sizes(program: Program) -> dict[str, Any]:
         "period_years": program.period_years,
         "alpha": program.default_costs[0],
         "beta": program.default_costs[1],
-        "powers": len(_Powers.of(program).start) - 1,
+        "powers": len(program.powers.start) - 1,
     }
 
 
 def arrays(program: Program) -> Arrays:
-    """The arrays of a program, sparse rows as NAME_start and NAME_column."""
+    """The arrays of a program that kernels see, sparse rows as NAME_start and NAME_column."""
     outside = program.entity_count
 
     def by_entity(entity: NDArray[np.int32]) -> Rows:
@@ -63,14 +57,13 @@ def arrays(program: Program) -> Arrays:
         "book": by_entity(program.payer[program.capex]),
         "billing": _billing_lists(program),
     }
-    powers = _Powers.of(program)
     named: Arrays = {
         "has_sensitivity": np.isin(np.arange(program.factor_count), program.sensitivity_factor).view(np.int8),
-        "power_start": powers.start,
-        "power_factor": powers.factor,
-        "power_elasticity": powers.elasticity,
-        "flow_power": powers.of_flow,
-        "hazard_power": powers.of_hazard,
+        "power_start": program.powers.start,
+        "power_factor": program.powers.factor,
+        "power_elasticity": program.powers.elasticity,
+        "flow_power": program.powers.of_flow,
+        "hazard_power": program.powers.of_hazard,
         "payer_bits": _payer_bits(program),
         "receipts_paid_at": (len(RANKS) * program.payer + program.rank)[program.receipts.column],
         "effects": np.array([EFFECTS.index(effect) for effect in program.effects], dtype=np.int8),
@@ -85,7 +78,9 @@ def arrays(program: Program) -> Arrays:
         named |= {f"{name}_start": row.start, f"{name}_column": row.column}
     named |= _measures(program)
     named["amount"] = program.amount.T  # a period's amounts lie side by side
-    return {name: np.ascontiguousarray(array) for name, array in named.items()}
+    return {
+        name: np.ascontiguousarray(named[name]) for _, name in listed("program.h", "GPUSTRESS_PROGRAM_ARRAYS")
+    }
 
 
 def _billing_lists(program: Program) -> Rows:
@@ -106,46 +101,6 @@ def _billing_lists(program: Program) -> Rows:
     ]
     start = np.cumsum([0, *map(len, lists)])
     return Rows(start.astype(np.int32), np.concatenate(lists).astype(np.int32))
-
-
-@dataclass(frozen=True)
-class _Powers:
-    """Distinct rows of sensitivities: many flows and hazards follow the factors alike."""
-
-    start: NDArray[np.int32]
-    factor: NDArray[np.int32]
-    elasticity: NDArray[np.float64]
-    of_flow: NDArray[np.int32]  # -1: none
-    of_hazard: NDArray[np.int32]
-
-    @staticmethod
-    def of(program: Program) -> _Powers:
-        places: dict[tuple[bytes, bytes], int] = {}
-        columns: list[NDArray[np.int32]] = []
-
-        def place(row: NDArray[np.int32]) -> int:
-            if not len(row):
-                return -1
-            key = program.sensitivity_factor[row].tobytes(), program.sensitivity_elasticity[row].tobytes()
-            if key not in places:
-                places[key] = len(columns)
-                columns.append(row)
-            return places[key]
-
-        of_flow, of_hazard = (
-            np.array([place(row) for row in np.split(rows.column, rows.start[1:-1])], dtype=np.int32)
-            if len(rows.start) > 1
-            else np.zeros(0, dtype=np.int32)
-            for rows in (program.flow_sensitivities, program.hazard_sensitivities)
-        )
-        column = np.concatenate([*columns, np.zeros(0, dtype=np.int32)])
-        return _Powers(
-            start=np.cumsum([0, *map(len, columns)]).astype(np.int32),
-            factor=program.sensitivity_factor[column],
-            elasticity=program.sensitivity_elasticity[column],
-            of_flow=of_flow,
-            of_hazard=of_hazard,
-        )
 
 
 def _measures(program: Program) -> Arrays:

@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Final
 
 from ...errors import bad_argument
-from ..base import Block, Hardware, Outcome, Series, Trace
-from ..layout import by_name, empty_trace, outcome_bytes, request, trace_of
+from ..base import Block, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..layout import by_name, empty_trace, request, trace_of
 from .device import Device, kernels
 from .shape import PART_BYTES, SLOTS
 from .work import Work

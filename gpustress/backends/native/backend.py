@@ -8,8 +8,8 @@ import platform
 from typing import TYPE_CHECKING, Final
 
 from ...threads import thread_limit
-from ..base import Block, Hardware, Outcome, Series, Trace
-from ..layout import arrays, by_name, empty_trace, outcome_bytes, request, sizes, trace_of
+from ..base import Block, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..layout import arrays, by_name, empty_trace, request, sizes, trace_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from ...program import Program
 
-BLOCK_BYTES: Final = (
-    64 << 20
-)  # of outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often
+# Of a block's outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often.
+BLOCK_BYTES: Final = 64 << 20
 
 
 def compiled_kernels() -> ModuleType:

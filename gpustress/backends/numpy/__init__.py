@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace
+from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
 from .credit import thresholds
 from .factors import Drivers
 from .margins import Margins
@@ -54,13 +54,9 @@ class NumpyBackend:
 
     def block_bytes(self, program: Program, paths: int, series: int) -> int:
         """Draws and capitalised payments of all periods, some twenty arrays of a period, and the outcome."""
-        scenarios = len(program.scenarios)
         of_run = program.periods * (5 * program.factor_count + len(program.capex) + series)
         of_period = 6 * program.flow_count + 40 * program.entity_count + 10 * program.measure_count
-        outcome = scenarios * (
-            19 * program.entity_count + 26 * program.measure_count + 8 * series * program.periods
-        )
-        return paths * (8 * (of_run + of_period) + outcome)
+        return paths * (8 * (of_run + of_period) + outcome_bytes(program, series))
 
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
