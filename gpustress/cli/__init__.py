@@ -1,0 +1,88 @@
+"""The command line: `gpustress check | run | info`, a module for each.
+
+Modules that take long to import are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Final
+
+import typer
+
+from .check_command import check
+from .console import FAILED, INTERRUPTED, complain, silence
+from .info_command import info
+from .interrupt import interrupt
+from .run_command import run
+
+TYPER_INTERRUPTED: Final = 130  # how typer exits on Ctrl-C outside a command
+
+app = typer.Typer(
+    name="gpustress",
+    help="Stress-test financial systems in which who fails next depends on who failed before.",
+    epilog="Exit codes: 0 done, 2 bad input, 3 interrupted, 1 anything else.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (check, run, info):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    interrupt.noted = interrupt.leaving = False
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")  # a character that a terminal lacks is no fault
+    code: int | str | None = 0
+    try:
+        code = _run_app()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:  # whoever read our output has left: nothing to tell
+        code = code or FAILED
+        silence(sys.stdout)
+    except OSError as error:
+        code = code or FAILED
+        silence(sys.stdout)
+        complain(f"gpustress: {error}")
+    interrupt.leaving = True
+    try:
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+    sys.exit(INTERRUPTED if interrupt.noted else code)
+
+
+def _run_app() -> int | str | None:
+    """Run the command; its exit code."""
+    try:
+        app()
+    except SystemExit as leaving:
+        return INTERRUPTED if leaving.code == TYPER_INTERRUPTED else leaving.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # typer could not print what is wrong with the arguments
+        cause = error.__context__
+        while cause is not None and not hasattr(cause, "exit_code"):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        return int(cause.exit_code)
+    except Exception:
+        if interrupt.noted:  # made of a KeyboardInterrupt on its way
+            return INTERRUPTED
+        raise
+    return 0

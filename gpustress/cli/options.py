@@ -1,0 +1,56 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Folder of a system: system.toml and its tables.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, numbers unrounded.")]
+ScenarioFile = Annotated[
+    str | None,
+    typer.Option("--scenarios", metavar="FILE", help="Scenarios to run instead of the system's own."),
+]
+Paths = Annotated[
+    int, typer.Option("--paths", metavar="N", min=1, help="Monte Carlo paths of each scenario.")
+]
+Effects = Annotated[
+    list[str],
+    typer.Option(
+        "--effects",
+        metavar="E",
+        help="none, first_round or full; several by commas or by repeating the option. first_round and full "
+        "together tell what contagion adds; full alone takes half the time.",
+    ),
+]
+Backend = Annotated[
+    str, typer.Option("--backend", metavar="B", help="auto, or a backend that `gpustress info` lists.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="At most so many threads; default: as many as there are processors.",
+    ),
+]
+Devices = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--device",
+        metavar="N",
+        min=0,
+        help="A CUDA device to compute on, for the backend cupy. Repeatable; default: 0.",
+    ),
+]
+Record = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--record", metavar="NAME",
+        help="Keep a time series: cash:ENTITY, flow:NAME, measure:NAME, factor:NAME or estate. Repeatable.",
+    ),
+]  # fmt: skip
