@@ -2,7 +2,7 @@
 #pragma once
 #include "credit.h"
 
-constexpr double RESIDUE = 1e-12;  // of all that was capitalised: below it a book is what rounding left of one written down
+constexpr double RESIDUE = 1e-12;  // of all that was capitalised or lent: less is what rounding left when it was written down or repaid
 constexpr double SOLVENCY_TOLERANCE = 1e-9;  // assets may lie below liabilities by this share
 
 GPUSTRESS_FUNCTION void open_books(const Team& team, const Program& p, const State& s) {
@@ -19,7 +19,8 @@ GPUSTRESS_FUNCTION void open_books(const Team& team, const Program& p, const Sta
 // A balance falls by the principal repaid and rises by draws; without gates draws are received in full.
 GPUSTRESS_STEP void lend(const Team& team, const Program& p, const State& s, int t, int effects) {
     team.each(p.loans, [&](int l) {
-        s.balance[l] = s.balance[l] - s.paid[p.principal_flow[l]];
+        const real left = s.balance[l] - s.paid[p.principal_flow[l]];
+        s.balance[l] = select(size_of(left) < RESIDUE * p.principal[l], all_lanes(0.0), left);
         const index32 flow = p.draw_flow[l];
         if (flow < 0 || !(p.amount[(integer)t * p.flows + flow] > 0.0)) return;
         const real drawn = effects == FIRST_ROUND ? s.as_billed[flow] : s.paid[flow];

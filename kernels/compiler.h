@@ -114,3 +114,4 @@ GPUSTRESS_FUNCTION T* guarded(T* end) {
 GPUSTRESS_FUNCTION real magnitude(real x) { return of_bits(bits_of(x) & all_lanes_whole(0x7fffffffffffffffLL)); }
 GPUSTRESS_FUNCTION real larger(real a, real b) { return select(a > b, a, b); }
 GPUSTRESS_FUNCTION real smaller(real a, real b) { return select(a < b, a, b); }
+GPUSTRESS_FUNCTION real size_of(real a) { return larger(a, -a); }

@@ -8,6 +8,8 @@
 constexpr double SHORT_TOLERANCE = 1e-9;   // who lacks less than this share of what is due is not short
 constexpr double RATIO_TOLERANCE = 1e-12;  // the updates rest once none lowers a ratio by more
 constexpr int PLAIN_UPDATES = 256;         // what still moves after so many is finished exactly
+constexpr double CASH_RESIDUE = 1e-12;     // of what an entity had and received: less is what rounding left of cash paid out
+constexpr double LINE_RESIDUE = 0x1p-48;   // of its credit line, which is added to cash and taken off again
 constexpr double COVERED = 1.0 + 1e-12;    // who has this much of all dues and the reserve pays in full, rounding and all
 
 // Sum of billed * ratio over the flows that an entity receives. Who has stopped neither pays nor receives.
@@ -150,7 +152,9 @@ GPUSTRESS_STEP void close_settlement(const Team& team, const Program& p, const S
         real cash = s.cash[i] + s.deposit[i] + s.receipts[i] - payments;
         // Takes off rounding; what is not a number stays so, and is an error later.
         if (effects != NO_EFFECTS) cash = select(cash < -credit_line[i], all_lanes(-credit_line[i]), cash);
-        s.cash[i] = cash + 0.0;  // one zero, not two
+        // Lest rounding decide who is solvent.
+        const real residue = fused(all_lanes(CASH_RESIDUE), size_of(s.cash[i]) + s.receipts[i], all_lanes(LINE_RESIDUE * credit_line[i]));
+        s.cash[i] = select(size_of(cash) < residue, all_lanes(0.0), cash) + 0.0;  // one zero, not two
         if (traced) s.statement[STATEMENT * i + PAYMENTS] = payments;
     });
     if (traced || effects == FIRST_ROUND) team.each(p.flows, [&](int flow) { s.as_billed[flow] = s.billed[flow]; });

@@ -113,6 +113,31 @@ def ring_of_the_short(leak: float) -> System:
     )
 
 
+def pass_through() -> Tables:
+    """Who keeps its line in reserve, or owns what its debt paid for: but for rounding all end at 0."""
+    tables: Tables = {"entities": [], "flows": [], "loans": [], "sensitivities": []}
+    tables["factors"] = [{"name": name, "process": "gbm", "volatility": 0.3} for name in ("a", "b")]
+    for name, line in {"vehicle": 1e-3, "vehicle with a line": 5e6}.items():
+        tables["entities"].append(entity(name, credit_line=line, reserve=line, solvency_trigger=True))
+        for factor, amount in {"a": 10.0, "b": 7.0}.items():
+            income = f"{factor} of {name}"
+            tables["flows"] += [
+                flow(income, None, name, amount),
+                flow(f"{factor} out of {name}", name, None, 100.0 * amount, "dividend"),
+            ]
+            tables["sensitivities"].append({"target": income, "factor": factor, "elasticity": 1.0})
+    for i, principal in enumerate((0.1, 0.3, 0.7, 1.1)):
+        name = f"borrower_{i}"
+        terms = {"principal": principal, "rate": 0.0, "years": 6.0, "amortisation": "linear"}
+        tables["entities"].append(entity(name, solvency_trigger=True))
+        tables["loans"].append({"name": f"loan_{i}", "borrower": name, **terms})
+        tables["flows"] += [
+            flow(f"sales_{i}", None, name, principal / 6.0, end=5),
+            flow(f"plant_{i}", name, None, 0.0, "capex", life=6.0, opening_book=principal),
+        ]
+    return tables
+
+
 def every_series(made: System) -> list[str]:
     """All that `record=` can name."""
     names = [f"cash:{name}" for name in made.entity_names] + [f"flow:{name}" for name in made.flow_names]

@@ -113,6 +113,12 @@ FAULTS = (
              "cash = opening + deposit_interest + settled.receipts - settled.payments",
              "cash = (opening + settled.receipts - settled.payments) * (1.0 + program.deposit_rate[:, "
              "None])"),
+    _backend("rounding in cash decides who is solvent", "settlement",
+             "CASH_RESIDUE: Final = 1e-12", "CASH_RESIDUE: Final = 0.0"),
+    _backend("rounding in a credit line decides who is solvent", "settlement",
+             "LINE_RESIDUE: Final = 2.0**-48", "LINE_RESIDUE: Final = 0.0"),
+    _backend("rounding in a balance decides who is solvent", "books",
+             "np.where(np.abs(left) < RESIDUE * program.principal[:, None], 0.0, left)", "left"),
     _backend("interest on the line is forgotten", "period",
              "line_interest = program.line_rate[:, None]",
              "line_interest = 0.0 * program.line_rate[:, None]"),
@@ -296,6 +302,7 @@ def worked_cases() -> dict[str, Case]:
         "scenarios": scenario("s", ("entity.b.fail_at", "set", 1.0)),
     }
     cases["an impairment"] = Case(_settings(5), impaired, "full", 1, paths=1)
+    cases["what rounding leaves"] = Case(_settings(8), build.pass_through(), "full", 1, paths=40)
     kinds = {
         "entities": [entity("a", 9.0)],
         "flows": [flow("x", None, None, 3.0, "fee"), flow("y", "a", None, 0.5, "fee", driver="x")],

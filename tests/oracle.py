@@ -38,6 +38,8 @@ Books
        re-let.
   R20  Entities that become insolvent in one round of write-offs fail together; the next round sees them all.
   R21  Credit and imposed failures of a period count as failed in its step 5 (impairment, write-offs).
+  R27  Cash and balances that are 0 but for rounding are 0: cash within 1e-12 of what the entity had (or owed) and
+       received, or 2^-48 of its line; a balance within 1e-12 of the principal.
 Measures and record
   R22  `estate` is the sum of the cash (after settlement, before it is set to 0) of who failed in the period;
        default costs are in it, because cash is booked after payments out of the reduced funds. What
@@ -727,6 +729,7 @@ class Path:
         paid = {}
         change = {n: deposit[n] - line[n] * float(ratios[self.index[n], 1]) for n in self.names}
         from_outside = sum(change.values())
+        self.received = dict.fromkeys(self.names, 0.0)
         for name, (payer, receiver) in ends.items():
             paid[name] = billed[name]
             if payer is not None:
@@ -736,6 +739,7 @@ class Path:
                 change[payer] -= paid[name]
             if receiver is not None and receiver in going:
                 change[receiver] += received
+                self.received[receiver] += received
             from_outside += received * (payer is None and receiver is not None)
             from_outside -= paid[name] * (receiver is None and payer is not None)
         self.series["from_outside"].append(from_outside)
@@ -743,6 +747,10 @@ class Path:
             for rank in range(3):
                 self.series["ratio"][name, RANKS[rank]].append(float(ratios[self.index[name], rank]))
         return paid, change, [name for name in going if short[self.index[name]]]
+
+    def is_rounding(self, name: str, cash: float) -> bool:
+        moved = abs(self.cash[name]) + self.received[name]
+        return abs(cash) < 1e-12 * moved + 2.0**-48 * self.model["entities"][name]["credit_line"]
 
     # step 5
     def move_balances(self, t: int, billed: dict[str, float], paid: dict[str, float]) -> None:
@@ -753,6 +761,8 @@ class Path:
                 if t == loan["draw"] and loan["principal"] > 0.0:
                     self.share[name] = drawn / loan["principal"]
             self.balance[name] -= paid[name + ".principal"]
+            if abs(self.balance[name]) < 1e-12 * loan["principal"]:
+                self.balance[name] = 0.0
 
     def keep_books(self, t: int, paid: dict[str, float]) -> None:
         for name in self.series["depreciation"]:
@@ -810,7 +820,7 @@ class Path:
             cash = self.cash[name] + change[name]
             if self.effects != "none" and not self.stopped(name, t):
                 cash = max(-entities[name]["credit_line"], cash)
-            self.cash[name] = cash
+            self.cash[name] = 0.0 if self.is_rounding(name, cash) else cash
         for name in short:
             self.fail(name, t, 2)
         self.move_balances(t, billed, paid)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpustress as gs
-from build import Row, by_item, cash, entity, flow, paid, scenario, small
+from build import Row, by_item, cash, entity, flow, paid, pass_through, scenario, small
 from gpustress import Replay, System
 
 
@@ -428,6 +428,16 @@ def test_assets_are_cash_claims_and_books_and_a_drawn_line_is_a_debt(backend: st
     assert by_item(happened.books, "book")["c"] == about([30.0, 20.0, 10.0])
     assert events(happened) == {"a": (1, "solvency")}
     assert estate(happened) == about([0.0, -10.0, 0.0])
+
+
+def test_rounding_decides_about_nobodys_solvency(backend: str) -> None:
+    """Cash, and the borrowers' debts and the books that they paid for, end at 0 but for rounding."""
+    made = small(periods=8, **pass_through())
+    run = gs.simulate(made, paths=300, backend=backend)
+    assert (run.failed_at == run.periods).all()
+    assert (run.final_cash == 0.0).all()
+    balances = by_item(replay(backend, made).loans, "balance")
+    assert [balance[-1] for balance in balances.values()] == [0.0] * 4
 
 
 def test_an_impairment_can_make_the_owner_insolvent(backend: str) -> None:

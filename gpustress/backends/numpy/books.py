@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .margins import Margins
 
 RESIDUE: Final = (
-    1e-12  # of all that was capitalised: below it a book is what rounding left of one written down
+    1e-12  # of all that was capitalised or lent: less is what rounding left when written down or repaid
 )
 SOLVENCY_TOLERANCE: Final = 1e-9  # assets may lie below liabilities by this share
 
@@ -50,7 +50,8 @@ class Books:
     def lend(self, t: int, effects: int, billed: NDArray[np.float64], paid: NDArray[np.float64]) -> None:
         """Raise balances by draws and lower them by principal repaid. Without gates draws are received in full."""
         program = self._program
-        self.balance -= paid[program.principal_flow]
+        left = self.balance - paid[program.principal_flow]
+        self.balance = np.where(np.abs(left) < RESIDUE * program.principal[:, None], 0.0, left)
         for loan in np.flatnonzero(program.draw_flow >= 0):
             flow = program.draw_flow[loan]
             if program.amount[flow, t] > 0.0:

@@ -13,7 +13,7 @@ from .books import BalanceSheet, Books
 from .measures import Measures
 from .record import Record
 from .rows import RowSums
-from .settlement import Settlement
+from .settlement import Settlement, without_rounding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,7 +111,7 @@ class Simulation:
         cash = opening + deposit_interest + settled.receipts - settled.payments
         if effects != NO_EFFECTS:
             cash = np.maximum(cash, -line)
-        cash = cash + 0.0  # one zero, not two
+        cash = without_rounding(cash, np.abs(opening) + settled.receipts, line)
 
         books.lend(t, effects, billed, paid)
         books.write_down(t)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SHORT_TOLERANCE: Final = 1e-9  # who lacks less than this share of what is due is not short
 RATIO_TOLERANCE: Final = 1e-12  # the updates rest once none lowers a ratio by more
 PLAIN_UPDATES: Final = 256  # what still moves after so many is finished exactly
+CASH_RESIDUE: Final = 1e-12  # of what an entity had and received: less is what rounding left of cash paid out
+LINE_RESIDUE: Final = 2.0**-48  # of its credit line, which is added to cash and taken off again
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,21 @@ class Settlement:
                 is_short[:, column],
             )
         return int(np.count_nonzero(moving)), updates
+
+
+def without_rounding(
+    cash: NDArray[np.float64], moved: NDArray[np.float64], credit_line: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Closing cash (N, P), 0 where it is no more than rounding, lest that decide who is solvent.
+
+    Parameters
+    ----------
+    moved : ndarray (N, P)
+        What the entity had or owed when the period began, and its receipts.
+    credit_line : ndarray (N, 1)
+    """
+    residue = CASH_RESIDUE * moved + LINE_RESIDUE * credit_line
+    return np.where(np.abs(cash) < residue, 0.0, cash) + 0.0  # one zero, not two
 
 
 def _share(funds: NDArray[np.float64], due: NDArray[np.float64], out: NDArray[np.float64]) -> None:
