@@ -3,7 +3,8 @@
 // In outer rounds an entity only ever becomes short, and its marginal rank (the first that is not met, paid pro rata) only
 // ever moves to a more senior one. Within a round the marginal payments solve x = max(0, c + A x), the least solution: from
 // 0 upward, those whose right side is positive join, none leaves, each time one solve by elimination without pivoting,
-// which is stable for an M-matrix.
+// which is stable for an M-matrix. Who joins is eliminated after those who have: their factors stay as they are. Then plain
+// updates from there find who else is short, until they find nobody new.
 #pragma once
 #include "state.h"
 
@@ -13,7 +14,7 @@ constexpr double SINGULAR = 2.220446049250313e-16;
 // How many doubles of scratch it takes.
 GPUSTRESS_FUNCTION integer finish_size(const Program& p) {
     const integer n = p.entities;
-    return 2 * (n * n + GUARD) + 8 * (n + GUARD);
+    return 2 * (n * n + GUARD) + 9 * (n + GUARD);
 }
 
 struct Finish {
@@ -21,13 +22,13 @@ struct Finish {
     const State& s;
     int t, lane, n;
     double *transfer, *matrix, *constant, *x, *right, *receipts, *funds;
-    double *marginal, *is_short, *joined;  // small whole numbers
+    double *marginal, *is_short, *joined, *order;  // small whole numbers
 
     GPUSTRESS_METHOD Finish(const Program& program, const State& state, int period, int of_lane, double* scratch)
         : p(program), s(state), t(period), lane(of_lane), n(program.entities) {
         transfer = scratch, scratch = guarded(scratch + (integer)n * n);
         matrix = scratch, scratch = guarded(scratch + (integer)n * n);
-        double** vectors[] = {&constant, &x, &right, &receipts, &funds, &marginal, &is_short, &joined};
+        double** vectors[] = {&constant, &x, &right, &receipts, &funds, &marginal, &is_short, &joined, &order};
         for (double** vector : vectors) *vector = scratch, scratch = guarded(scratch + n);
     }
 
@@ -61,6 +62,15 @@ struct Finish {
             }
         }
         return changed;
+    }
+
+    // What each can pay in its marginal rank out of its receipts.
+    GPUSTRESS_METHOD void pay_marginal() {
+        for (int i = 0; i < n; ++i) {
+            if ((int)marginal[i] >= RANKS) continue;
+            const double left = funds[i] - senior(i, (int)marginal[i]), most = due(i, (int)marginal[i]);
+            x[i] = left < 0.0 ? 0.0 : left > most ? most : left;
+        }
     }
 
     // What reaches receiver i of a flow's billed amount; `x` pays the marginal rank, ranks before it are paid in full.
@@ -104,13 +114,15 @@ struct Finish {
             const double fixed = poor ? fused(p.alpha, own(i), p.beta * receipts[i]) : own(i) + receipts[i];
             constant[i] = fixed - senior(i, (int)marginal[i]);
         }
+        int size = 0;
+        bool leaks = true;
         for (;;) {
             bool joins = false;
             for (int i = 0; i < n; ++i) {
                 if (joined[i] != 0.0 || (int)marginal[i] >= RANKS) continue;
                 double side = constant[i];
-                GPUSTRESS_ROLLED for (int j = 0; j < n; ++j)
-                    if (joined[j] == 1.0) side = fused(transfer[(integer)i * n + j], x[j], side);
+                GPUSTRESS_ROLLED for (int j = 0; j < size; ++j)
+                    side = fused(transfer[(integer)i * n + (int)order[j]], x[(int)order[j]], side);
                 if (side > 0.0) {
                     joined[i] = 2.0;  // from the next solve on
                     joins = true;
@@ -118,13 +130,58 @@ struct Finish {
             }
             if (!joins) return;
             for (int i = 0; i < n; ++i)
-                if (joined[i] == 2.0) joined[i] = 1.0;
-            eliminate();
+                if (joined[i] == 2.0) {
+                    joined[i] = 1.0;
+                    order[size] = i;
+                    leaks = leaks && border(i, size);
+                    ++size;
+                }
+            if (leaks)
+                substitute(size);
+            else
+                eliminate();
+            for (int i = 0; i < n; ++i)
+                if (joined[i] != 0.0 && x[i] > due(i, (int)marginal[i])) x[i] = due(i, (int)marginal[i]);
         }
     }
 
-    // x of those who have joined: (I - transfer) x = constant. A pivot that rounding leaves without a positive value
-    // belongs to a ring out of which nothing leaks; its last member then pays what is due.
+    // Lower and upper factors of I - transfer, rows and columns in the order in which their entities joined.
+    GPUSTRESS_METHOD double& factor(int row, int column) const { return matrix[(integer)row * n + column]; }
+
+    // Add entity i to the factors of the first `size`, and eliminate in its right side. False where rounding leaves no
+    // positive pivot.
+    GPUSTRESS_METHOD bool border(int i, int size) {
+        for (int k = 0; k < size; ++k) {
+            const int earlier = (int)order[k];
+            double above = -transfer[(integer)earlier * n + i], before = -transfer[(integer)i * n + earlier];
+            GPUSTRESS_ROLLED for (int j = 0; j < k; ++j) {
+                above = fused(-factor(k, j), factor(j, size), above);
+                before = fused(-factor(size, j), factor(j, k), before);
+            }
+            factor(k, size) = above;
+            factor(size, k) = before / factor(k, k);
+        }
+        double pivot = 1.0 - transfer[(integer)i * n + i], side = constant[i];
+        GPUSTRESS_ROLLED for (int j = 0; j < size; ++j) {
+            pivot = fused(-factor(size, j), factor(j, size), pivot);
+            side = fused(-factor(size, j), right[j], side);
+        }
+        factor(size, size) = pivot;
+        right[size] = side;
+        return pivot > SINGULAR;
+    }
+
+    // x of those who have joined, from their factors.
+    GPUSTRESS_METHOD void substitute(int size) {
+        for (int k = size - 1; k >= 0; --k) {
+            double side = right[k];
+            GPUSTRESS_ROLLED for (int j = k + 1; j < size; ++j) side = fused(-factor(k, j), x[(int)order[j]], side);
+            x[(int)order[k]] = side / factor(k, k);
+        }
+    }
+
+    // The same where a pivot has no positive value, in the order of the entities: it belongs to a ring out of which nothing
+    // leaks, and its last member then pays what is due.
     GPUSTRESS_METHOD void eliminate() {
         for (int i = 0; i < n; ++i) {
             right[i] = constant[i];
@@ -155,8 +212,6 @@ struct Finish {
                 if (joined[j] != 0.0) side = fused(-matrix[(integer)k * n + j], x[j], side);
             x[k] = side / matrix[(integer)k * n + k];
         }
-        for (int k = 0; k < n; ++k)
-            if (joined[k] != 0.0 && x[k] > due(k, (int)marginal[k])) x[k] = due(k, (int)marginal[k]);
     }
 };
 
@@ -168,10 +223,14 @@ GPUSTRESS_FUNCTION void finish_exactly(const Program& p, const State& s, int t, 
         f.marginal[i] = RANKS;
     }
     f.judge();
-    do {
+    for (bool solved = false; !solved;) {
         f.solve();
         f.add_receipts(true);
-    } while (f.judge());
+        for (solved = true; f.judge(); solved = false) {  // who pays whom less makes others short without a solve
+            f.pay_marginal();
+            f.add_receipts(true);
+        }
+    }
     for (int i = 0; i < f.n; ++i) {
         s.marks[i].is_short = (s.marks[i].is_short & ~((word)1 << lane)) | (word)f.is_short[i] << lane;
         s.marks[i].fallen = ALL_RANKS;

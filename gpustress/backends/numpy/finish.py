@@ -3,6 +3,7 @@
 In outer rounds an entity only ever becomes short, and its marginal rank (the first that is not met, paid pro rata)
 only ever moves to a more senior one; so they end. Within a round, the marginal payments x solve x = max(0, c + A x),
 the least solution: from 0 upward, those whose right side is positive join, none leaves, each time one linear solve.
+Then plain updates from there find who else is short, until they find nobody new.
 """
 
 from __future__ import annotations
@@ -55,12 +56,16 @@ def finish_exactly(
     marginal = network.marginal_rank(receipts, short)
     while True:
         paid = network.least_solution(short, marginal)
-        receipts = network.receipts(marginal, paid)
-        now_short = short | network.is_short(receipts)
-        now_marginal = np.minimum(marginal, network.marginal_rank(receipts, now_short))
-        if (now_short == short).all() and (now_marginal == marginal).all():
+        receipts, solved = network.receipts(marginal, paid), True
+        while True:  # who pays whom less makes others short without a solve
+            now_short = short | network.is_short(receipts)
+            now_marginal = np.minimum(marginal, network.marginal_rank(receipts, now_short))
+            if (now_short == short).all() and (now_marginal == marginal).all():
+                break
+            short, marginal, solved = now_short, now_marginal, False
+            receipts = network.receipts(marginal, network.marginal_payment(marginal, short, receipts))
+        if solved:
             return network.ratios(marginal, paid), short
-        short, marginal = now_short, now_marginal
 
 
 class _Network:
@@ -88,14 +93,27 @@ class _Network:
 
     def marginal_rank(self, receipts: NDArray[np.float64], short: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The first rank that is not met, (N,); ALL_MET where there is none."""
-        alpha, beta = self._costs
-        funds = np.where(short, alpha * self._own + beta * receipts, self._own + receipts)
+        funds = self._funds(receipts, short)
         marginal = np.full(len(funds), ALL_MET)
         for rank in (DISCRETIONARY, DEBT, OPERATING):
             due = self._due[rank]
             met = (due == 0.0) | (funds - self._senior(rank) >= (1.0 - MET_TOLERANCE) * due)
             marginal[~met] = rank
         return marginal
+
+    def _funds(self, receipts: NDArray[np.float64], short: NDArray[np.bool_]) -> NDArray[np.float64]:
+        alpha, beta = self._costs
+        return np.where(short, alpha * self._own + beta * receipts, self._own + receipts)
+
+    def marginal_payment(
+        self, marginal: NDArray[np.int64], short: NDArray[np.bool_], receipts: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What each can pay in its marginal rank out of these receipts, (N,); 0 where there is none."""
+        funds, paid = self._funds(receipts, short), np.zeros(len(marginal))
+        for rank in range(len(RANKS)):
+            left = np.clip(funds - self._senior(rank), 0.0, self._due[rank])
+            paid[marginal == rank] = left[marginal == rank]
+        return paid
 
     def _senior(self, rank: int) -> NDArray[np.float64]:
         """What has to be met, or kept, before a rank is paid (N,)."""
