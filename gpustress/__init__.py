@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
     from .network import Network as Network
+    from .network_valuation import NetworkValuation as NetworkValuation
+    from .network_valuation import value_network as value_network
     from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
@@ -47,22 +49,35 @@ if TYPE_CHECKING:
     from .store import read_result as read_result
     from .system import System as System
     from .system import read_system as read_system
+    from .valuations import BlackCox as BlackCox
+    from .valuations import EisenbergNoe as EisenbergNoe
+    from .valuations import Furfine as Furfine
+    from .valuations import LinearDebtRank as LinearDebtRank
+    from .valuations import Merton as Merton
+    from .valuations import RogersVeraart as RogersVeraart
 
 _MODULE_OF = {
     "AccuracyError": "errors",
     "BackendWarning": "errors",
+    "BlackCox": "valuations",
     "Cascade": "cascades",
     "Clearing": "clearing",
     "DebtRank": "cascades",
+    "EisenbergNoe": "valuations",
     "FireSales": "common_assets",
+    "Furfine": "valuations",
     "InputError": "errors",
     "InputWarning": "errors",
+    "LinearDebtRank": "valuations",
     "MeasureResult": "result",
+    "Merton": "valuations",
     "Network": "network",
+    "NetworkValuation": "network_valuation",
     "Problem": "errors",
     "Replay": "single_path",
     "Result": "result",
     "RiskEstimate": "risk",
+    "RogersVeraart": "valuations",
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
     "System": "system",
@@ -81,6 +96,7 @@ _MODULE_OF = {
     "replay": "single_path",
     "simulate": "simulation",
     "value_at_risk": "risk",
+    "value_network": "network_valuation",
 }
 
 __all__ = ["BackendInfo", "__version__", "backends", *_MODULE_OF]  # noqa: PLE0604

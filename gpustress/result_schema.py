@@ -228,6 +228,36 @@ CLEARING_SUMMARY: Final = ResultSchema(
     ),
     coordinates=False,
 )
+VALUATION: Final = ResultSchema(
+    "valuation",
+    "A network valued: a row for each shock and node.",
+    (
+        _SHOCK,
+        ResultColumn("node", "string", "a node"),
+        ResultColumn("external_assets", "float", "the shock: what it holds beside its claims, currency"),
+        ResultColumn("equity", "float", "external assets and worth of claims less debts, currency"),
+        ResultColumn(
+            "worth", "float", "of all that it owes, as a share of the face value; 1 where it owes nothing"
+        ),
+        ResultColumn("insolvent", "boolean", "whether its equity is below 0"),
+    ),
+    coordinates=False,
+)
+
+VALUATION_SUMMARY: Final = ResultSchema(
+    "valuation_summary",
+    "A network valued: a row for each shock.",
+    (
+        _SHOCK,
+        ResultColumn("insolvent", "int64", "how many nodes have an equity below 0"),
+        ResultColumn("written_down", "float", "face value of all debts less their worth, currency"),
+        ResultColumn("equity", "float", "of all nodes, currency"),
+        ResultColumn("error_bound", "float", "no equity is farther from the exact one, currency"),
+        ResultColumn("updates", "int64", "updates of all equities until that was shown"),
+    ),
+    coordinates=False,
+)
+
 CASCADE_FAILURES: Final = ResultSchema(
     "cascade_failures",
     "A cascade: a row for each failure, by shock, round and node.",
@@ -282,6 +312,8 @@ FIRE_SALES_SUMMARY: Final = ResultSchema(
 NETWORK_SCHEMAS: Final = (
     CLEARING,
     CLEARING_SUMMARY,
+    VALUATION,
+    VALUATION_SUMMARY,
     CASCADE_FAILURES,
     CASCADE_SUMMARY,
     DEBTRANK_SUMMARY,
