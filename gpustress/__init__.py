@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
     from .network import Network as Network
+    from .network_files import read_network as read_network
     from .network_valuation import NetworkValuation as NetworkValuation
     from .network_valuation import value_network as value_network
     from .reconstruction import reconstruct as reconstruct
@@ -90,6 +91,7 @@ _MODULE_OF = {
     "expected_shortfall": "risk",
     "fire_sales": "common_assets",
     "losses": "risk",
+    "read_network": "network_files",
     "read_result": "store",
     "read_system": "system",
     "reconstruct": "reconstruction",

@@ -12,7 +12,7 @@ from scipy import sparse
 from .contagion import NEVER, Once, Threshold, linear_debtrank, spread
 from .contagion_arguments import by_node, read_shocks
 from .errors import bad_argument, nearest
-from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY, DEBTRANK_SUMMARY
+from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY, DEBTRANK, DEBTRANK_SUMMARY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,6 +124,17 @@ class DebtRank:
     def _contagion(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         total: NDArray[np.float64] = ((self.distress - self.initial) * weights).sum(axis=1)
         return total
+
+    def table(self) -> pa.Table:
+        """Who is distressed: a row for each shock and node with a distress above 0 (docs/results.md)."""
+        shock, node = np.nonzero(self.distress)
+        columns = {
+            "shock": shock,
+            "node": pa.array(self.names, pa.string()).take(node),
+            "initial": self.initial[shock, node],
+            "distress": self.distress[shock, node],
+        }
+        return pa.table(columns, schema=DEBTRANK.arrow())
 
     def summary(self) -> pa.Table:
         """What each shock does: a row for each (docs/results.md)."""

@@ -7,7 +7,7 @@ import csv
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .errors import LISTED_ROWS, Problem, nearest, shown
-from .schema import REQUIRED, SCHEMAS
+from .schema import REQUIRED, SCHEMAS, Schema
 from .settings import SETTINGS_FILE
 from .tables import conform
 
@@ -27,14 +27,17 @@ _BATCH_ROWS: Final = 1 << 16  # written to CSV at a time
 _QUOTED: Final = '[",\r\n]'  # a text with one of these is quoted in CSV
 
 
-def find_files(folder: Path, problems: list[Problem]) -> dict[str, Path | None]:
-    """Find the files of a system in its folder.
+def find_files(
+    folder: Path, problems: list[Problem], known: Mapping[str, Schema] = SCHEMAS
+) -> dict[str, Path | None]:
+    """Find the files of a system in its folder, or of whatever has the tables that are `known`.
 
     Parameters
     ----------
     folder : Path
     problems : list of Problem
         Grows by a table that is unknown, or there twice, or whose file lies elsewhere.
+    known : mapping of str to Schema
 
     Returns
     -------
@@ -48,8 +51,8 @@ def find_files(folder: Path, problems: list[Problem]) -> dict[str, Path | None]:
         table = path.name if path.name == SETTINGS_FILE else path.stem
         if table != SETTINGS_FILE and (path.suffix.lower() not in FORMATS or path.name.startswith(".")):
             continue
-        if table != SETTINGS_FILE and table not in SCHEMAS:
-            fault, remedy = "holds no table that is known", nearest(table, tuple(SCHEMAS))
+        if table != SETTINGS_FILE and table not in known:
+            fault, remedy = "holds no table that is known", nearest(table, tuple(known))
         elif not Path(os.path.realpath(path)).is_relative_to(home):
             fault, remedy = "leads out of the folder", "Put the file itself there."
             files.setdefault(table, None)
@@ -71,14 +74,14 @@ def is_system_file(path: Path) -> bool:
     return named and path.is_file() and not path.is_symlink() and (path.parent / SETTINGS_FILE).is_file()
 
 
-def read_table(path: Path, name: str, problems: list[Problem]) -> pa.Table | None:
+def read_table(path: Path, table_schema: str | Schema, problems: list[Problem]) -> pa.Table | None:
     """Read a table from a file, by its extension, and conform it to its schema.
 
     Parameters
     ----------
     path : Path
-    name : str
-        A table of SCHEMAS.
+    table_schema : str or Schema
+        A table of SCHEMAS by its name, or a schema of one's own.
     problems : list of Problem
         Grows by what is wrong with the file, or with a cell in it.
 
@@ -88,9 +91,10 @@ def read_table(path: Path, name: str, problems: list[Problem]) -> pa.Table | Non
         None where the file can't be read.
     """
     read, _ = FORMATS[path.suffix.lower()]
+    schema = SCHEMAS[table_schema] if isinstance(table_schema, str) else table_schema
     try:
         if path.stat().st_size == 0:
-            columns = ",".join(column.name for column in SCHEMAS[name].columns if column.default is REQUIRED)
+            columns = ",".join(column.name for column in schema.columns if column.default is REQUIRED)
             raise _UnreadableError("is empty", f"Write the table, or at least its columns: {columns}.")
         table = read(path, problems)
     except _UnreadableError as error:
@@ -105,7 +109,7 @@ def read_table(path: Path, name: str, problems: list[Problem]) -> pa.Table | Non
         remedy = "The file is cut off or damaged: write it anew."
         problems.append(Problem(path.name, None, None, "", f"can't be read as {what}: {why}", remedy))
         return None
-    return None if table is None else conform(name, table, problems)
+    return None if table is None else conform(schema, table, problems)
 
 
 class _UnreadableError(Exception):

@@ -7,6 +7,7 @@ import sys
 from .cells import ARROW_TYPES
 from .common_assets_schema import COMMON_ASSETS_SCHEMAS
 from .network_schema import NETWORK_SCHEMAS
+from .network_shocks import SHOCKS
 from .reconstruction_schema import RECONSTRUCTION_SCHEMAS
 from .schema import REQUIRED, SCHEMAS, SETTINGS, Column, Schema
 
@@ -38,6 +39,8 @@ _NETWORKS = """\
 # Tables of a network
 
 `Network(edges, nodes)` takes them in every form that a system's tables may have; see [networks.md](networks.md).
+`read_network(folder)` and `gpustress network` read them from a folder, a file each; other tables in it can be `shocks`,
+`totals` and `forbidden`.
 """
 
 _TOTALS = """\
@@ -56,7 +59,7 @@ _COMMON_ASSETS = """\
 def input_tables_markdown() -> str:
     """Return the reference page of `system.toml` and of every input table, as Markdown."""
     sections = [_HEAD, *(_section(schema) for schema in (SETTINGS, *SCHEMAS.values()))]
-    sections += [_NETWORKS, *(_section(schema) for schema in NETWORK_SCHEMAS.values())]
+    sections += [_NETWORKS, *(_section(schema) for schema in (*NETWORK_SCHEMAS.values(), SHOCKS))]
     sections += [_TOTALS, *(_section(schema) for schema in RECONSTRUCTION_SCHEMAS)]
     sections += [_COMMON_ASSETS, *(_section(schema) for schema in COMMON_ASSETS_SCHEMAS)]
     return "\n".join(sections)

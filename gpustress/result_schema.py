@@ -285,6 +285,18 @@ CASCADE_SUMMARY: Final = ResultSchema(
     coordinates=False,
 )
 
+DEBTRANK: Final = ResultSchema(
+    "debtrank",
+    "DebtRank: a row for each shock and node that it distresses.",
+    (
+        _SHOCK,
+        ResultColumn("node", "string", "a node"),
+        ResultColumn("initial", "float", "share of its equity that it loses by the shock itself"),
+        ResultColumn("distress", "float", "share of its equity that it has lost in the end"),
+    ),
+    coordinates=False,
+)
+
 DEBTRANK_SUMMARY: Final = ResultSchema(
     "debtrank_summary",
     "DebtRank: a row for each shock.",
@@ -316,6 +328,7 @@ NETWORK_SCHEMAS: Final = (
     VALUATION_SUMMARY,
     CASCADE_FAILURES,
     CASCADE_SUMMARY,
+    DEBTRANK,
     DEBTRANK_SUMMARY,
     FIRE_SALES_SUMMARY,
 )

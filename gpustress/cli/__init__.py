@@ -1,4 +1,4 @@
-"""The command line: `gpustress check | run | info`, a module for each.
+"""The command line: `gpustress check | run | network | info`, a module for each.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -16,6 +16,7 @@ from .check_command import check
 from .console import FAILED, INTERRUPTED, complain, silence
 from .info_command import info
 from .interrupt import interrupt
+from .network_command import network
 from .run_command import run
 
 TYPER_INTERRUPTED: Final = 130  # how typer exits on Ctrl-C outside a command
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (check, run, info):
     app.command()(command)
+app.add_typer(network)
 
 
 def main() -> None:

@@ -1,0 +1,351 @@
+"""`gpustress network clear | cascade | debtrank | reconstruct`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from .console import complain, print_json, reported
+from .interrupt import heed_interrupt
+from .options import Backend, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..errors import Problem
+    from ..network import Network
+    from ..network_shocks import Shocks
+    from ..network_store import NetworkResultWriter
+
+BYTES_OF_A_CELL: Final = 400  # that one shock of one node takes while it is worked on
+
+network = typer.Typer(
+    name="network",
+    help="Clear static networks, let failures and distress spread, reconstruct networks from totals.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+NetworkFolder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Folder of a network: tables edges and nodes, perhaps shocks.")
+]
+ShockFile = Annotated[
+    str | None,
+    typer.Option(
+        "--shocks",
+        metavar="FILE",
+        help="Table of shocks (shock, node, loss, fails) instead of the folder's own.",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="For the shocks done at a time, e.g. 4GB; default: a quarter of what is free.",
+    ),
+]
+Out = Annotated[
+    str | None, typer.Option("--out", metavar="FOLDER", help="Store the result there, as Parquet.")
+]
+
+
+@network.command()
+def clear(
+    folder: NetworkFolder,
+    *,
+    shocks: ShockFile = None,
+    method: Annotated[
+        str, typer.Option("--method", metavar="M", help="eisenberg_noe or rogers_veraart.")
+    ] = "eisenberg_noe",
+    alpha: Annotated[
+        float,
+        typer.Option("--alpha", metavar="X", help="rogers_veraart: share of external assets in default."),
+    ] = 1.0,
+    beta: Annotated[
+        float, typer.Option("--beta", metavar="X", help="rogers_veraart: share of receipts in default.")
+    ] = 1.0,
+    solution: Annotated[
+        str, typer.Option("--solution", metavar="S", help="greatest or least clearing vector.")
+    ] = "greatest",
+    backend: Backend = "auto",
+    memory: Memory = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Clear a network: who pays what, and who defaults.
+
+    Shocks are losses of external assets; without any, the network is cleared as it is.
+    """
+    with reported(as_json):
+        from ..clearing import clear as clear_network
+        from ..network_shocks import check_assets
+
+        net, given = _read(folder, shocks, out)
+        if given is not None:
+            check_assets(given, net)
+        options = {"method": method, "alpha": alpha, "beta": beta, "solution": solution}
+
+        def one(first: int, end: int) -> dict[str, Any]:
+            assets = None if given is None else given.external_assets(net.external_assets, first, end)
+            cleared = clear_network(net, assets, backend=backend, **options)  # type: ignore[arg-type]
+            return {"clearing": cleared.table(), "clearing_summary": cleared.summary()}
+
+        count = 1 if given is None else given.count
+        work = _Work("clear", net, options, count, ("unpaid", "all shocks"))
+        _do(work, one, memory, out, as_json)
+
+
+@network.command()
+def cascade(
+    folder: NetworkFolder,
+    *,
+    shocks: ShockFile = None,
+    recovery: Annotated[
+        float, typer.Option("--recovery", metavar="X", help="Share of its debts that who has failed pays.")
+    ] = 0.0,
+    memory: Memory = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Let failures cascade: who loses more than its equity fails, and its creditors lose.
+
+    Shocks are losses of equity, or failures; without any, each node fails in turn.
+    """
+    with reported(as_json):
+        from ..cascades import cascade as cascade_network
+
+        net, given = _read(folder, shocks, out)
+        batch, count = _of_equity(net, given)
+
+        def one(first: int, end: int) -> dict[str, Any]:
+            result = cascade_network(net, None, batch(first, end), recovery)
+            return {"cascade_failures": result.failures(), "cascade_summary": result.summary()}
+
+        work = _Work("cascade", net, {"recovery": recovery}, count, ("loss", _shocks_called(given)))
+        _do(work, one, memory, out, as_json)
+
+
+@network.command()
+def debtrank(
+    folder: NetworkFolder,
+    *,
+    shocks: ShockFile = None,
+    variant: Annotated[str, typer.Option("--variant", metavar="V", help="linear or original.")] = "linear",
+    memory: Memory = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Let distress spread before anybody fails: DebtRank, and who is vulnerable.
+
+    Shocks are losses of equity, or failures; without any, each node fails in turn, and the impact of each is its
+    DebtRank.
+    """
+    with reported(as_json):
+        from ..cascades import debtrank as debtrank_network
+
+        net, given = _read(folder, shocks, out)
+        batch, count = _of_equity(net, given)
+
+        def one(first: int, end: int) -> dict[str, Any]:
+            result = debtrank_network(net, None, batch(first, end), variant)  # type: ignore[arg-type]
+            return {"debtrank": result.table(), "debtrank_summary": result.summary()}
+
+        work = _Work("debtrank", net, {"variant": variant}, count, ("impact", _shocks_called(given)))
+        _do(work, one, memory, out, as_json)
+
+
+@network.command()
+def reconstruct(
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="Folder with the table totals, perhaps forbidden.")
+    ],
+    *,
+    method: Annotated[
+        str, typer.Option("--method", metavar="M", help="max_entropy, min_density or fitness.")
+    ] = "max_entropy",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same networks.")
+    ] = 0,
+    samples: Annotated[int, typer.Option("--samples", metavar="N", min=1, help="How many networks.")] = 1,
+    density: Annotated[
+        float | None, typer.Option("--density", metavar="X", help="fitness: expected links over N (N - 1).")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Make plausible networks of which only each node's totals are known.
+
+    With --out, edges and nodes; of several samples each in a folder of its own (sample-0, sample-1, ...), which
+    the other commands take.
+    """
+    with reported(as_json):
+        from ..errors import InputError
+        from ..network_files import read_tables, write_network
+        from ..network_store import network_result
+        from ..reconstruction import reconstruct as reconstruct_network
+        from ..reconstruction_schema import FORBIDDEN, TOTALS
+
+        heed_interrupt()
+        problems: list[Problem] = []
+        _check_out(out, problems)
+        tables = read_tables(folder, (TOTALS, FORBIDDEN), problems)
+        if problems:
+            raise InputError(problems)
+        options: dict[str, Any] = {"method": method, "seed": seed, "samples": samples, "density": density}
+        drawn = reconstruct_network(tables["totals"], forbidden=tables["forbidden"], **options)
+        networks = drawn if isinstance(drawn, list) else [drawn]
+        nodes = len(networks[0].names)
+        rows = [
+            {"sample": sample, "edges": len(net.amount), "density": len(net.amount) / max(1, nodes * (nodes - 1)),
+             "owed": float(net.amount.sum()), "digest": net.digest}
+            for sample, net in enumerate(networks)
+        ]  # fmt: skip
+        facts = {"command": "reconstruct", "nodes": nodes, **options}
+        _say(facts, rows, as_json, f"{nodes:,} nodes; networks by {method}: {len(rows):,}.", None)
+        if out is not None:
+            with network_result(out, facts) as result:
+                for sample, net in enumerate(networks):
+                    heed_interrupt()
+                    place = result.folder if len(networks) == 1 else result.folder / f"sample-{sample}"
+                    place.mkdir(exist_ok=True)
+                    write_network(net, place)
+            complain(f"Written to {out}")
+
+
+class _Work:
+    """A batch of shocks to a network: what is asked, and how its summary is shown."""
+
+    def __init__(
+        self, command: str, net: Network, options: dict[str, Any], count: int, shown: tuple[str, str]
+    ):
+        self.command, self.net, self.options, self.count = command, net, options, count
+        self.by, self.shocks = shown
+        self.facts = {
+            "command": command, "nodes": len(net.names), "edges": len(net.amount), "digest": net.digest,
+            "shocks": count, **options,
+        }  # fmt: skip
+
+    def blocks(self, memory: str | None) -> Iterator[tuple[int, int]]:
+        """Ranges of shocks that fit into memory."""
+        from ..memory import budget
+
+        size = max(1, budget(memory) // (BYTES_OF_A_CELL * len(self.net.names)))
+        for first in range(0, self.count, size):
+            yield first, min(first + size, self.count)
+
+
+def _read(folder: str, file: str | None, out: str | None) -> tuple[Network, Shocks | None]:
+    """The network of a folder and its shocks, or those of a file; with every problem of all of them."""
+    from ..errors import InputError
+    from ..network import Network
+    from ..network_files import read_file, read_tables
+    from ..network_schema import EDGES, NODES
+    from ..network_shocks import SHOCKS, check_shocks, shocks_of
+
+    heed_interrupt()
+    problems: list[Problem] = []
+    _check_out(out, problems)
+    tables = read_tables(folder, (EDGES, NODES) if file else (EDGES, NODES, SHOCKS), problems)
+    shocks = read_file(file, SHOCKS, "--shocks", problems) if file else tables["shocks"]
+    net, nodes = None, tables["nodes"]
+    if nodes is not None and tables["edges"] is not None:
+        try:
+            net = Network(tables["edges"], nodes)
+        except InputError as error:
+            problems.extend(error.problems)
+    if shocks is not None:
+        check_shocks(shocks, None if nodes is None else nodes["name"], problems)
+    if problems or net is None:
+        raise InputError(problems)
+    heed_interrupt()
+    return net, None if shocks is None else shocks_of(shocks, net)
+
+
+def _check_out(out: str | None, problems: list[Problem]) -> None:
+    from ..errors import InputError
+    from ..network_store import check_target
+
+    if out is not None:
+        try:
+            check_target(out, "--out")
+        except InputError as error:
+            problems.extend(error.problems)
+
+
+def _of_equity(net: Network, given: Shocks | None) -> tuple[Callable[[int, int], Any], int]:
+    """Batches of shocks to equity, and how many there are: those given, or each node's failure."""
+    import numpy as np
+
+    from ..network_shocks import check_equity
+
+    nodes = len(net.names)
+    if given is not None:
+        check_equity(given)
+        return lambda first, end: given.of_equity(nodes, first, end), given.count
+    return lambda first, end: np.eye(end - first, nodes, first, dtype=bool), nodes
+
+
+def _shocks_called(given: Shocks | None) -> str:
+    return "all shocks" if given is not None else "the failure of each node"
+
+
+def _do(
+    work: _Work, one: Callable[[int, int], dict[str, Any]], memory: str | None, out: str | None, as_json: bool
+) -> None:
+    """Do the blocks one by one, each written before the next, and say what came of all."""
+    import pyarrow as pa
+
+    from ..network_store import network_result
+
+    summaries = []
+    stored = nullcontext() if out is None else network_result(out, work.facts)
+    unheard = None
+    with stored as writer:
+        for first, end in work.blocks(memory):
+            heed_interrupt()
+            *tables, (name, summary) = one(first, end).items()
+            summary = summary.set_column(0, "shock", pa.array(range(first, end), pa.int64()))
+            summaries.append(summary)
+            for table_name, table in tables:
+                _add(writer, table_name, table, first)
+            _add(writer, name, summary, 0)
+        rows = pa.concat_tables(summaries).to_pylist()
+        if work.shocks != "all shocks":
+            rows = [{"node": name, **row} for name, row in zip(work.net.names, rows, strict=True)]
+        head = (
+            f"{len(work.net.names):,} nodes, {len(work.net.amount):,} edges; {work.shocks}: {work.count:,}."
+        )
+        try:  # a reader that has left takes no result away
+            _say(work.facts, rows, as_json, head, work.by)
+        except OSError as error:
+            unheard = error
+    if out is not None:
+        complain(f"Written to {out}")
+    if unheard is not None:
+        raise unheard
+
+
+def _add(writer: NetworkResultWriter | None, name: str, table: Any, first: int) -> None:
+    if writer is None:
+        return
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if first:
+        table = table.set_column(0, "shock", pc.add(table["shock"], pa.scalar(first, pa.int64())))
+    writer.add(name, table)
+
+
+def _say(facts: dict[str, Any], rows: list[dict[str, Any]], as_json: bool, head: str, by: str | None) -> None:
+    if as_json:
+        print_json({"ok": True, **facts, "rows": rows})
+    else:
+        from ..network_rendering import render_rows
+        from .console import console
+
+        render_rows(head, rows, by, console())
+    sys.stdout.flush()
