@@ -16,7 +16,7 @@ from .contagion_arguments import batch_of
 from .errors import InputError, Problem, bad_argument, report_rows, shown
 from .names import check_key
 from .references import check_named
-from .result_schema import FIRE_SALES_SUMMARY
+from .result_schema import FIRE_SALES, FIRE_SALES_SUMMARY
 from .tables import conform, floats, places
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class FireSales:
         By the sales alone, as a share of the price before the shock.
     equity : ndarray (N,)
         Before the shock.
+    systemicness : ndarray (S, N)
+        What a holder's sales take from all holders, its own losses by them included, as a share of all equity. Over
+        the holders they add up to the aggregate vulnerability, unless somebody would lose more than its equity.
     """
 
     holders: tuple[str, ...]
@@ -51,6 +54,7 @@ class FireSales:
     sold: NDArray[np.float64]
     price_fall: NDArray[np.float64]
     equity: NDArray[np.float64]
+    systemicness: NDArray[np.float64]
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -58,11 +62,33 @@ class FireSales:
         return self.distress >= 1.0
 
     @property
+    def direct_vulnerability(self) -> NDArray[np.float64]:
+        """The share of its equity that a holder loses by the shock, (S, N): `initial`."""
+        return self.initial
+
+    @property
+    def indirect_vulnerability(self) -> NDArray[np.float64]:
+        """The share of its equity that a holder loses by everybody's sales, (S, N)."""
+        return self.distress - self.initial
+
+    @property
     def aggregate_vulnerability(self) -> NDArray[np.float64]:
         """Share of all equity that the sales take under each shock, without the shock itself, (S,)."""
         share = self.equity / self.equity.sum()
         lost: NDArray[np.float64] = ((self.distress - self.initial) * share).sum(axis=1)
         return lost
+
+    def table(self) -> pa.Table:
+        """What each shock does to each holder: a row for each of both (docs/results.md)."""
+        shocks, holders = self.distress.shape
+        columns = {
+            "shock": np.repeat(np.arange(shocks), holders),
+            "holder": pa.array(self.holders * shocks, pa.string()),
+        } | {
+            name: np.ascontiguousarray(getattr(self, name)).reshape(-1)
+            for name in ("direct_vulnerability", "indirect_vulnerability", "systemicness")
+        }
+        return pa.table(columns, schema=FIRE_SALES.arrow())
 
     def summary(self) -> pa.Table:
         """What each shock does: a row for each (docs/results.md)."""
@@ -134,6 +160,7 @@ def fire_sales(holdings: Any, holders: Any, assets: Any, shocks: Any, rounds: in
         sold=np.ascontiguousarray(sold.T),
         price_fall=np.ascontiguousarray(price_fall.T),
         equity=equity,
+        systemicness=np.ascontiguousarray((exposure.sum(axis=0)[:, None] * passed_on / equity.sum()).T),
     )
 
 

@@ -309,6 +309,19 @@ DEBTRANK_SUMMARY: Final = ResultSchema(
     coordinates=False,
 )
 
+FIRE_SALES: Final = ResultSchema(
+    "fire_sales",
+    "Fire sales of common assets: a row for each shock and holder.",
+    (
+        _SHOCK,
+        ResultColumn("holder", "string", "a holder"),
+        ResultColumn("direct_vulnerability", "float", "share of its equity that the shock itself takes"),
+        ResultColumn("indirect_vulnerability", "float", "share of its equity that everybody's sales take"),
+        ResultColumn("systemicness", "float", "share of all equity that its sales take"),
+    ),
+    coordinates=False,
+)
+
 FIRE_SALES_SUMMARY: Final = ResultSchema(
     "fire_sales_summary",
     "Fire sales of common assets: a row for each shock.",
@@ -330,6 +343,7 @@ NETWORK_SCHEMAS: Final = (
     CASCADE_SUMMARY,
     DEBTRANK,
     DEBTRANK_SUMMARY,
+    FIRE_SALES,
     FIRE_SALES_SUMMARY,
 )
 

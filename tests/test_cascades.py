@@ -354,6 +354,27 @@ def test_one_round_of_fire_sales_is_the_papers_formula() -> None:
     assert result.failed.tolist() == [[False, False]]
 
 
+def test_systemicness_and_vulnerabilities_are_the_papers() -> None:
+    """Greenwood, Landier and Thesmar (2015): S(n) = 1' A M L M' B A d_n d_n' M F1 / E, IV(n) = d_n' A M L phi / e_n."""
+    falls = np.array([[0.05, 0.02, 0.0], [0.0, 0.1, 0.0]])
+    result = sales(falls)
+    total = HELD.sum(axis=1)
+    shares, leverage = HELD / total[:, None], (total - EQUITY) / EQUITY
+    for shock, fall in enumerate(falls):
+        each = [
+            HELD @ (IMPACT * (shares[n] * total[n] * leverage[n] * (shares[n] @ fall)))
+            for n in range(len(EQUITY))
+        ]
+        assert result.systemicness[shock] == pytest.approx([lost.sum() / EQUITY.sum() for lost in each])
+        assert result.indirect_vulnerability[shock] == pytest.approx(sum(each) / EQUITY)
+        assert result.direct_vulnerability[shock] == pytest.approx(HELD @ fall / EQUITY)
+    for rounds in (1, 3, None):
+        result = sales(falls, rounds=rounds)
+        assert result.systemicness.sum(axis=1) == pytest.approx(result.aggregate_vulnerability, rel=1e-9)
+    assert result.table().num_rows == 4
+    assert result.table().to_pylist()[3]["systemicness"] == result.systemicness[1, 1]
+
+
 def test_fire_sales_to_rest_are_the_fixed_point_of_their_rounds() -> None:
     falls = np.array([[0.05, 0.02, 0.0], [0.2, 0.15, 0.0], [0.3, 0.2, 0.0], [0.0, 0.0, 0.0]])
     rest = sales(falls, rounds=None)
