@@ -400,6 +400,15 @@ def test_output_that_finds_no_room_is_told(folder, tmp_path):
     assert shell('"$@" >/dev/full', "info")[0] == 1
 
 
+def test_a_reader_that_leaves_takes_no_result_away(folder, tmp_path):
+    process = command("run", folder, "--paths", 20, "--out", tmp_path / "out")
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == f"Written to {tmp_path / 'out'}\n"
+    assert process.wait(timeout=60) == 1
+    assert read_result(tmp_path / "out").paths == 20
+
+
 def test_a_name_that_is_no_text_is_bad_input(folder, tmp_path):
     assert shell('"$@" --out "$(printf "\\377")"', "run", folder)[0] == 2
     assert shell('"$@" "$(printf "\\377")"', "check")[0] == 2

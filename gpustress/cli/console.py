@@ -79,8 +79,12 @@ def console() -> Console:
     """Where tables are printed: as wide as the terminal, within limits."""
     from rich.console import Console
 
+    class Telling(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # not SystemExit: there may be a result to write yet
+
     width = min(max(Console().width, NARROWEST), WIDEST) if sys.stdout.isatty() else WIDEST
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    return Telling(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_json(content: dict[str, Any]) -> None:
