@@ -183,12 +183,11 @@ def value_network(
     chosen = _valuation(valuation)
     shocks = _read(net, external_assets, solution, tolerance)
     map_ = _Map(net, chosen.on(net))
-    nodes = len(net.names)
-    found = [
-        _solve(map_, net, chosen, np.ascontiguousarray(shocks[start : start + size].T), solution, tolerance)
-        for size in [max(1, BLOCK_CELLS // nodes)]
-        for start in range(0, len(shocks), size)
-    ]
+    size, found = max(1, BLOCK_CELLS // len(net.names)), []
+    with np.errstate(over="ignore"):  # shares of what is next to nothing, which are cut to 1
+        for start in range(0, len(shocks), size):
+            block = np.ascontiguousarray(shocks[start : start + size].T)
+            found.append(_solve(map_, net, chosen, block, solution, tolerance))
     equity, worth, bound, updates = (
         np.ascontiguousarray(np.concatenate(part, axis=-1).T) for part in zip(*found, strict=True)
     )
@@ -394,21 +393,25 @@ def _bound(
     With y = equity - distance and map(y) >= y, the greatest solution is at least y. Such a distance is looked for by
     updates, distance = gap + map(equity) - map(equity - distance), and then twice that is tried. So for the other side.
     """
-    after = map_(equity, own)
     bound = np.zeros(own.shape[1])
     for side in sides:
-        gap = np.maximum(side * (after - equity), 0.0) + 2.0 * rounding
-        distance = gap
-        holds: Any = np.zeros(own.shape[1], dtype=bool)
+        found = np.full(own.shape[1], np.inf)
+        looking = np.arange(own.shape[1])  # each shock until it has a bound, or can't have a small one
+        after = map_(equity, own)
+        distance = gap = np.maximum(side * (after - equity), 0.0) + 2.0 * rounding
         for update in range(1, BOUND_UPDATES + 1):
-            passed_on = side * (map_(equity + side * distance, own) - after)
-            distance = np.maximum(distance, gap + passed_on)
+            here, mine, slack = equity[:, looking], own[:, looking], rounding[:, looking]
+            passed_on = side * (map_(here + side * distance, mine) - after[:, looking])
+            distance = np.maximum(distance, gap[:, looking] + passed_on)
+            goes_on = distance.max(axis=0) <= allowed[looking]
             if update & (update - 1) == 0:
-                tried = equity + 2.0 * side * distance
-                holds = (side * (tried - map_(tried, own)) >= rounding).all(axis=0)
-                if (holds | (distance.max(axis=0) > allowed)).all():
-                    break
-        found = np.where(holds, (2.0 * distance + rounding).max(axis=0), np.inf)
+                tried = here + 2.0 * side * distance
+                holds = (side * (tried - map_(tried, mine)) >= slack).all(axis=0)
+                found[looking[holds]] = (2.0 * distance + slack).max(axis=0)[holds]
+                goes_on &= ~holds
+            looking, distance = looking[goes_on], distance[:, goes_on]
+            if not len(looking):
+                break
         bound = np.maximum(bound, found)
     return bound
 

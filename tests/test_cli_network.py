@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -287,3 +289,17 @@ def test_what_ends_it_between_two_batches_leaves_nothing(call, folder, tmp_path,
     found, out, err = call("network", "clear", folder, "--memory", "1kB", "--out", tmp_path / "out")
     assert (found, out, len(err.splitlines())) == (code, "", 1)
     assert os.listdir(tmp_path) == ["net"]
+
+
+@pytest.mark.parametrize("command", ["clear", "reconstruct"])
+def test_a_reader_that_leaves_takes_no_result_away(folder, totals, tmp_path, command):
+    place = totals if command == "reconstruct" else folder
+    line = [sys.executable, "-m", "gpustress", "network", command, str(place), "--out", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (1, f"Written to {tmp_path / 'out'}\n")
+    assert (tmp_path / "out" / "network.json").exists()

@@ -270,6 +270,21 @@ def test_a_batch_is_its_shocks_one_at_a_time_bit_for_bit(seed: int, valuation: A
             assert getattr(together, name)[row].tobytes() == getattr(alone, name)[0].tobytes()
 
 
+@pytest.mark.parametrize("seed", [1, 6, 7, 32])
+def test_no_shock_moves_another_ones_bound(seed: int) -> None:
+    """Thirty shocks, whose bounds take different numbers of updates."""
+    net, _ = random_network(seed)
+    draws = np.random.default_rng(seed)
+    shocks = net.external_assets * (1.0 - draws.random((30, len(net.names))) * draws.random((30, 1)))
+    for valuation in (gs.LinearDebtRank(), gs.BlackCox(0.2, recovery=0.4)):
+        for solution in ("greatest", "least"):
+            together = gs.value_network(net, shocks, valuation, solution=solution, tolerance=1e-9)
+            for row in range(0, 30, 7):
+                alone = gs.value_network(net, shocks[row], valuation, solution=solution, tolerance=1e-9)
+                assert together.error_bound[row] == alone.error_bound[0]
+                assert together.equity[row].tobytes() == alone.equity[0].tobytes()
+
+
 def test_blocks_of_shocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     from gpustress import network_valuation
 
@@ -394,6 +409,23 @@ def test_who_has_many_debtors_is_valued_as_exactly() -> None:
     valued = gs.value_network(net)
     assert valued.equity[0, 0] == pytest.approx(0.06 * count, abs=1e-12 * 0.1 * count)
     assert valued.error_bound[0] <= 1e-12 * 0.1 * count
+
+
+@pytest.mark.parametrize("amount", [5e-324, 1e-200, 1.0, 1e100])
+def test_amounts_of_every_size_are_valued_without_a_warning(amount: float) -> None:
+    net = gs.Network(
+        {"debtor": ["a", "b"], "creditor": ["b", "c"], "amount": [amount, 1e100]},
+        {
+            "name": list("abc"),
+            "external_assets": [amount / 2.0, 1e99, 0.0],
+            "external_liabilities": [0.0, 1e50, 1e-300],
+        },
+    )
+    for valuation in (*VALUATIONS, gs.Merton(1e-12), gs.Merton(50.0), gs.BlackCox(1e-12), gs.BlackCox(50.0)):
+        if not isinstance(valuation, gs.LinearDebtRank):  # b has no equity
+            valued = gs.value_network(net, None, valuation)
+            assert ((valued.worth >= 0.0) & (valued.worth <= 1.0)).all()
+            assert valued.insolvent[0, 1]
 
 
 # --------------------------------------------------------------------------------------------- tables, faults

@@ -205,7 +205,7 @@ def reconstruct(
             for sample, net in enumerate(networks)
         ]  # fmt: skip
         facts = {"command": "reconstruct", "nodes": nodes, **options}
-        _say(facts, rows, as_json, f"{nodes:,} nodes; networks by {method}: {len(rows):,}.", None)
+        unheard = _say(facts, rows, as_json, f"{nodes:,} nodes; networks by {method}: {len(rows):,}.", None)
         if out is not None:
             with network_result(out, facts) as result:
                 for sample, net in enumerate(networks):
@@ -214,6 +214,8 @@ def reconstruct(
                     place.mkdir(exist_ok=True)
                     write_network(net, place)
             complain(f"Written to {out}")
+        if unheard is not None:
+            raise unheard
 
 
 class _Work:
@@ -303,7 +305,6 @@ def _do(
 
     summaries = []
     stored = nullcontext() if out is None else network_result(out, work.facts)
-    unheard = None
     with stored as writer:
         for first, end in work.blocks(memory):
             heed_interrupt()
@@ -319,10 +320,7 @@ def _do(
         head = (
             f"{len(work.net.names):,} nodes, {len(work.net.amount):,} edges; {work.shocks}: {work.count:,}."
         )
-        try:  # a reader that has left takes no result away
-            _say(work.facts, rows, as_json, head, work.by)
-        except OSError as error:
-            unheard = error
+        unheard = _say(work.facts, rows, as_json, head, work.by)
     if out is not None:
         complain(f"Written to {out}")
     if unheard is not None:
@@ -340,12 +338,19 @@ def _add(writer: NetworkResultWriter | None, name: str, table: Any, first: int) 
     writer.add(name, table)
 
 
-def _say(facts: dict[str, Any], rows: list[dict[str, Any]], as_json: bool, head: str, by: str | None) -> None:
-    if as_json:
-        print_json({"ok": True, **facts, "rows": rows})
-    else:
-        from ..network_rendering import render_rows
-        from .console import console
+def _say(
+    facts: dict[str, Any], rows: list[dict[str, Any]], as_json: bool, head: str, by: str | None
+) -> OSError | None:
+    """Print what came of it; what kept it from being read, for the end: no result is lost by that."""
+    try:
+        if as_json:
+            print_json({"ok": True, **facts, "rows": rows})
+        else:
+            from ..network_rendering import render_rows
+            from .console import console
 
-        render_rows(head, rows, by, console())
-    sys.stdout.flush()
+            render_rows(head, rows, by, console())
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return None
