@@ -11,7 +11,7 @@ from gpustress.backends.native import NativeBackend
 
 from .compiled import compiler
 
-PACKAGES = ("numpy", "numba", "jax", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES = ("numpy", "scipy", "numba", "jax", "cupy-cuda12x", "cupy-cuda13x")
 
 
 def machine_name() -> str:
