@@ -82,7 +82,8 @@ class NetworkValuation:
     def __repr__(self) -> str:
         """Say in a line what was valued."""
         shocks, nodes = self.equity.shape
-        return f"<NetworkValuation: {shocks} shocks on {nodes} nodes, {self.solution} solution, {self.valuation}>"
+        name = type(self.valuation).__name__
+        return f"<NetworkValuation: {shocks} shocks on {nodes} nodes, {self.solution} solution, {name}>"
 
     @property
     def nodes(self) -> tuple[str, ...]:

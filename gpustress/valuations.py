@@ -119,7 +119,7 @@ class EisenbergNoe:
         return RogersVeraart().exact(net, external_assets, solution)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Furfine:
     """Contagion on default: claims on a node whose equity is below 0 are worth their recovery.
 
@@ -145,7 +145,7 @@ class Furfine:
         return lambda equity, _: np.where(owed.defaults(equity), recovery, 1.0)[owed.debtor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LinearDebtRank:
     """Claims on a node are worth the share that it still has of its reference equity, and at default their recovery.
 
@@ -197,7 +197,7 @@ class LinearDebtRank:
         return capital, recovery
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Merton:
     """Ex ante, default at maturity: what Eisenberg and Noe pay is expected over the external assets at maturity.
 
@@ -243,7 +243,7 @@ class Merton:
         return worth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BlackCox:
     """Ex ante, default at any time until maturity: once external assets have fallen by all of today's equity.
 

@@ -440,7 +440,7 @@ def test_tables_and_what_a_result_says_of_itself() -> None:
     summary = valued.summary().to_pylist()
     assert [row["insolvent"] for row in summary] == [0, 1]
     assert summary[1]["written_down"] == pytest.approx(-valued.equity[1, 1])
-    assert repr(valued) == "<NetworkValuation: 2 shocks on 3 nodes, greatest solution, EisenbergNoe()>"
+    assert repr(valued) == "<NetworkValuation: 2 shocks on 3 nodes, greatest solution, EisenbergNoe>"
     with pytest.raises(ValueError, match="read-only"):
         valued.equity[0, 0] = 1.0
     empty = gs.Network(
