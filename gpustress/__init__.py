@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .cascades import debtrank as debtrank
     from .clearing import Clearing as Clearing
     from .clearing import clear as clear
+    from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
     from .errors import AccuracyError as AccuracyError
@@ -85,6 +86,7 @@ _MODULE_OF = {
     "cascade": "cascades",
     "claims": "risk",
     "clear": "clearing",
+    "clear_blocks": "clearing",
     "contributions": "risk",
     "debtrank": "cascades",
     "estimate": "run_estimate",

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
+from .arguments import whole_number
 from .backends import AUTO, get_backend
-from .backends.base import ClearsNetworks, Solution, Solver
-from .errors import LISTED_ROWS, AccuracyError, InputError, Problem, bad_argument, nearest, shown
+from .backends.base import ClearingOutcome, ClearsNetworks, Solution
+from .clearing_arguments import read_costs, read_external_assets
+from .errors import AccuracyError, bad_argument, nearest
+from .fictitious_default import FictitiousDefault, UnsettledError
+from .memory import budget
 from .network import Network
-from .network_schema import LARGEST
 from .obligations import ACCURACY, Obligations
 from .result_schema import CLEARING, CLEARING_SUMMARY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
-METHODS: Final = ("eisenberg_noe", "rogers_veraart")
-CLEARS: Final = ("numpy",)  # the backends that have the kernel, the one that `auto` prefers last
+Solver = Literal["auto", "fixed_point", "fictitious_default"]
+_SHOCK_BYTES: Final = (
+    32  # a node of a shock in a block: its assets, its result, and what is looked at in checks
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,11 +48,11 @@ class Clearing:
         What a node pays in all, in the network and outside, currency.
     equity : ndarray (S, N)
         What is left to its owners, currency, never negative.
-    round : ndarray (S, N) of int64
+    round : ndarray (S, N) of int32
         Round of fictitious defaults in which it defaults: 1 for who has less than it owes when all others pay in
         full, 2 for who has less when those pay what they can, ...; 0 for who does not default. In the least vector
         all who default do so in round 1: there everybody starts in default.
-    rounds : ndarray (S,) of int64
+    rounds : ndarray (S,) of int32
         How many rounds there were: of new defaults, or for the least vector of passes in which nodes were saved.
     error_bound : ndarray (S,)
         No payment is farther than this from the exact one, currency; at most 1e-12 of the largest total that a node
@@ -59,8 +66,8 @@ class Clearing:
     solution: Solution
     payments: NDArray[np.float64]
     equity: NDArray[np.float64]
-    round: NDArray[np.int64]
-    rounds: NDArray[np.int64]
+    round: NDArray[np.int32]
+    rounds: NDArray[np.int32]
     error_bound: NDArray[np.float64]
     backend: str
 
@@ -139,6 +146,9 @@ def clear(
     solution: str = "greatest",
     solver: str = "auto",
     backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
 ) -> Clearing:
     """Clear a network under a batch of shocks to the nodes' external assets.
 
@@ -161,7 +171,15 @@ def clear(
         together, and fails where circles leak little; ``fictitious_default`` solves sparse linear systems, a shock
         at a time; ``auto`` does the former, and the latter for those shocks that need it.
     backend : str
-        ``numpy``, or ``auto`` for the best that clears networks.
+        The name of a backend, or ``auto`` for the best that clears networks.
+    threads : int, optional
+        At most so many threads of the processor; by default the environment variable GPUSTRESS_THREADS, or as many as
+        the process has processors. ``numpy`` takes one, whatever is allowed.
+    devices : sequence of int, optional
+        CUDA devices that share the work, for a backend that has some.
+    memory : str or int, optional
+        What clearing may take beyond the shocks and the result, e.g. ``"4GB"``; by default a quarter of what is free.
+        No number depends on it to more than rounding. For more shocks than fit: `clear_blocks`.
 
     Returns
     -------
@@ -181,95 +199,168 @@ def clear(
     and rescue in an interbank network", Management Science 59 (2013); seniority: Elsinger, "Financial networks, cross
     holdings, and limited liability", OeNB working paper 156 (2009). See docs/networks.md.
     """
+    shocks = read_external_assets(_network(net), external_assets)
+    return _Clearer.of(net, method, alpha, beta, solution, solver, backend, threads, devices, memory).clear(
+        shocks
+    )
+
+
+def clear_blocks(
+    net: Network,
+    external_assets: ArrayLike | Iterable[ArrayLike],
+    method: str = "eisenberg_noe",
+    *,
+    shocks: int | None = None,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    solution: str = "greatest",
+    solver: str = "auto",
+    backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
+) -> Iterator[Clearing]:
+    """Clear a network under more shocks than fit into memory, a block of shocks at a time.
+
+    Parameters
+    ----------
+    external_assets : array_like (S, N), or iterable of array_like (s, N)
+        One array, such as a ``numpy.memmap``, is cut into blocks. Of an iterable, a generator say, each item is one.
+    shocks : int, optional
+        How many shocks a block has; by default as many as `memory` allows. Not with an iterable.
+    memory : str or int, optional
+        What a block and its result may take, e.g. ``"4GB"``; by default a quarter of what is free.
+    net, method, alpha, beta, solution, solver, backend, threads, devices
+        As of `clear`.
+
+    Yields
+    ------
+    Clearing
+        Of each block, in order; its row 0 is the block's first shock. What came before is not kept. The numbers are
+        those that `clear` gives for all shocks together, to the bit where the backend is not ``numpy``.
+
+    Raises
+    ------
+    InputError, AccuracyError
+        As of `clear`; those about the shocks when their block has its turn, with rows of the block.
+    """
+    _network(net)
+    clearer = _Clearer.of(net, method, alpha, beta, solution, solver, backend, threads, devices, memory)
+    if shocks is not None:
+        size = whole_number(shocks)
+        if size is None or size < 1:
+            raise bad_argument(
+                "shocks", shocks, "is no number of shocks", "Give a whole number of at least 1."
+            )
+    else:
+        size = max(1, clearer.memory // (2 * _SHOCK_BYTES * len(net.names)))
+    whole = hasattr(external_assets, "__array__") or isinstance(external_assets, list | tuple)
+    if not whole and shocks is not None:
+        remedy = "Leave it out: each item of `external_assets` is a block."
+        raise bad_argument("shocks", shocks, "means nothing where blocks are given", remedy)
+    blocks: Iterable[Any] = _cut(external_assets, size) if whole else external_assets  # type: ignore[assignment]
+    return (clearer.clear(read_external_assets(net, block)) for block in blocks)
+
+
+def _cut(array: Any, size: int) -> Iterator[Any]:
+    rows = array if hasattr(array, "__array__") else np.asarray(array)
+    if rows.ndim < 2:
+        return iter((rows,))
+    return (rows[first : first + size] for first in range(0, max(1, len(rows)), size))
+
+
+def _network(net: Any) -> Network:
     if not isinstance(net, Network):
         raise bad_argument("net", net, "is no Network", "Make one with Network(edges, nodes).")
-    costs = _costs(method, alpha, beta)
-    for argument, value, known in (
-        ("solution", solution, get_args(Solution)),
-        ("solver", solver, get_args(Solver)),
-    ):
-        if value not in known:
-            raise bad_argument(argument, value, f"is no {argument}", nearest(str(value), known))
-    shocks = _shocks(net, external_assets)
-    chosen = _backend(backend)
-    owed = Obligations.of(net)
-    outcome = chosen.clear(owed, shocks, costs, solution, solver)
-    _check_accuracy(outcome.error_bound, ACCURACY * owed.largest, solver)
-    spare = np.maximum(outcome.resources - owed.total.high, 0.0)
-    equity = np.where(outcome.round > 0, 0.0, spare)
-    return Clearing(
-        network=net,
-        external_assets=shocks,
-        costs=costs,
-        solution=solution,  # type: ignore[arg-type]
-        payments=outcome.payments,
-        equity=equity,
-        round=outcome.round,
-        rounds=outcome.rounds,
-        error_bound=outcome.error_bound,
-        backend=chosen.name,
-    )
+    return net
 
 
-def _backend(name: str) -> Any:
-    chosen = get_backend(CLEARS[-1] if name == AUTO else name)
-    if not isinstance(chosen, ClearsNetworks):
-        raise bad_argument("backend", name, "does not clear networks", nearest(name, (AUTO, *CLEARS)))
-    return chosen
+@dataclass(frozen=True)
+class _Clearer:
+    """How to clear whatever block of shocks."""
 
+    net: Network
+    owed: Obligations
+    costs: tuple[float, float]
+    solution: Solution
+    solver: Solver
+    backend: Any
+    memory: int
 
-def _costs(method: str, alpha: float, beta: float) -> tuple[float, float]:
-    if method not in METHODS:
-        raise bad_argument("method", method, "is no method", nearest(str(method), METHODS))
-    problems = []
-    for name, value in (("alpha", alpha), ("beta", beta)):
-        is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        if not is_number or not 0.0 <= value <= 1.0:
-            remedy = "Give a number from 0 to 1: 1 for no costs."
-            problems.append(Problem(name, None, None, shown(value), "is no share", remedy))
-        elif method == "eisenberg_noe" and value != 1.0:
-            remedy = 'Leave it out, or take method="rogers_veraart".'
-            problems.append(
-                Problem(name, None, None, shown(value), "is a default cost, which this has not", remedy)
-            )
-    if problems:
-        raise InputError(problems)
-    return float(alpha), float(beta)
+    @staticmethod
+    def of(
+        net: Network,
+        method: str,
+        alpha: float,
+        beta: float,
+        solution: str,
+        solver: str,
+        backend: str,
+        threads: int | None,
+        devices: Sequence[int] | None,
+        memory: str | int | None,
+    ) -> _Clearer:
+        costs = read_costs(method, alpha, beta)
+        for argument, value, known in (
+            ("solution", solution, get_args(Solution)),
+            ("solver", solver, get_args(Solver)),
+        ):
+            if value not in known:
+                raise bad_argument(argument, value, f"is no {argument}", nearest(str(value), known))
+        chosen = get_backend(backend, threads=threads, devices=devices, protocol=ClearsNetworks)
+        if not isinstance(chosen, ClearsNetworks):
+            remedy = f"Take another, or {AUTO} for the best that does."
+            raise bad_argument("backend", chosen.name, "does not clear networks", remedy)
+        return _Clearer(
+            net=net,
+            owed=Obligations.of(net),
+            costs=costs,
+            solution=solution,  # type: ignore[arg-type]
+            solver=solver,  # type: ignore[arg-type]
+            backend=chosen,
+            memory=budget(memory),
+        )
 
+    def clear(self, shocks: NDArray[np.float64]) -> Clearing:
+        """Clear a block of checked shocks (S, N)."""
+        if self.solver == "fictitious_default":
+            outcome = ClearingOutcome.empty(*shocks.shape)
+        else:
+            outcome = self.backend.clear(self.owed, shocks, self.costs, self.solution, self.memory)
+        allowed = ACCURACY * self.owed.largest
+        if self.solver != "fixed_point":
+            self._solve_exactly(shocks, outcome, np.flatnonzero(~(outcome.error_bound <= allowed)))
+        _check_accuracy(outcome.error_bound, allowed, self.solver)
+        return Clearing(
+            network=self.net,
+            external_assets=shocks,
+            costs=self.costs,
+            solution=self.solution,
+            payments=outcome.payments,
+            equity=outcome.equity,
+            round=outcome.round,
+            rounds=outcome.rounds,
+            error_bound=outcome.error_bound,
+            backend=self.backend.name,
+        )
 
-def _shocks(net: Network, given: ArrayLike | None) -> NDArray[np.float64]:
-    """The external assets of each shock, (S, N), an array of one's own."""
-    argument, nodes = "external_assets", len(net.names)
-    try:
-        array = np.array(net.external_assets if given is None else given, dtype=np.float64, ndmin=2)
-    except (TypeError, ValueError) as error:
-        remedy = f"Give a row of {nodes} numbers for each shock."
-        raise bad_argument(
-            argument, type(given).__name__, f"is no array of numbers: {error}", remedy
-        ) from error
-    if array.ndim != 2 or array.shape[1] != nodes or len(array) == 0:
-        remedy = f"Give a row of {nodes} numbers, one for each node, for each shock."
-        raise bad_argument(argument, array.shape, "has the wrong shape", remedy)
-    return _checked(net, argument, array)
-
-
-def _checked(net: Network, argument: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
-    faults = (
-        (~np.isfinite(array), "is not a finite number", "Write a number of at least 0."),
-        (array < 0.0, "is negative", "Write 0, and what is owed among the external liabilities."),
-        ((array > LARGEST) & np.isfinite(array), "is too large", f"Write at most {LARGEST:g}."),
-    )
-    problems = []
-    for at_fault, message, remedy in faults:
-        places = np.argwhere(at_fault)
-        for shock, node in places[:LISTED_ROWS].tolist():
-            value = shown(float(array[shock, node]))
-            problems.append(Problem(argument, shock, net.names[node], value, message, remedy))
-        if (more := len(places) - LISTED_ROWS) > 0:
-            problems.append(Problem(argument, None, None, "", f"{more} more: {message}", remedy))
-    if problems:
-        raise InputError(problems)
-    return array
+    def _solve_exactly(
+        self, shocks: NDArray[np.float64], outcome: ClearingOutcome, rows: NDArray[np.intp]
+    ) -> None:
+        """Put in the place of these rows of the outcome what fictitious defaults give."""
+        algorithm = FictitiousDefault(self.owed, self.costs)
+        one = algorithm.greatest if self.solution == "greatest" else algorithm.least
+        for row in rows:
+            try:
+                cleared = one(shocks[row])
+            except UnsettledError:
+                outcome.error_bound[row] = np.inf
+                continue
+            spare = np.maximum(cleared.resources - self.owed.total.high, 0.0)
+            outcome.payments[row] = cleared.payments
+            outcome.equity[row] = np.where(cleared.round > 0, 0.0, spare)
+            outcome.round[row], outcome.rounds[row] = cleared.round, cleared.rounds
+            outcome.error_bound[row] = cleared.error_bound
 
 
 def _check_accuracy(bound: NDArray[np.float64], allowed: float, solver: str) -> None:

@@ -93,6 +93,18 @@ class Obligations:
         return float(self.total.high.max(initial=0.0))
 
     @cached_property
+    def claims(self) -> NDArray[np.float64]:
+        """What each node receives (N,) when everybody pays in full."""
+        return self.inflow(DoubleDouble.of(np.ones(len(self.debtor)))).high
+
+    @cached_property
+    def junior(self) -> NDArray[np.float64]:
+        """What the debtor of each obligation (K,) owes in all ranks after it: 0 for its last one."""
+        junior = (self.total[self.debtor] - self.senior - self.due).high
+        junior[self.first[1:][np.diff(self.first) > 0] - 1] = 0.0
+        return junior
+
+    @cached_property
     def shares(self) -> sparse.csr_array:
         """What each creditor gets of each obligation as a share of it: CSR (N, K)."""
         share = self.amount / self.due.high[self.obligation]

@@ -8,6 +8,7 @@
 
 namespace {
 
+#include "clearing.h"
 #include "period.h"
 
 integer64 memory_of(const ::Program& program) {
@@ -48,6 +49,18 @@ void apply_philox(const word* counter, const word* key, word* out) {
     for (int i = 0; i < 4; ++i) out[i] = drawn.w[i];
 }
 
+integer64 clearing_memory_of(const ::Network& network) {
+    const Network& n = reinterpret_cast<const Network&>(network);
+    return clearing_lane_size(n) * GPUSTRESS_LANES + clearing_shared_size(n, 1);
+}
+
+void clear_group(const ::Network& network, const ::Clearing& in_job, integer64 group, double* memory) {
+    const Network& n = reinterpret_cast<const Network&>(network);
+    const Clearing& job = reinterpret_cast<const Clearing&>(in_job);
+    const integer shock = group * GPUSTRESS_LANES, left = job.shocks - shock;
+    clear_shocks(Crowd{}, n, job, clearing_state_in(memory, n), shock, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES);
+}
+
 }  // namespace
 
 #define GPUSTRESS_TEXT(x) #x
@@ -56,4 +69,5 @@ void apply_philox(const word* counter, const word* key, word* out) {
 #define GPUSTRESS_SYMBOL(level) GPUSTRESS_JOIN(gpustress_level_, level)
 
 extern const Level GPUSTRESS_SYMBOL(GPUSTRESS_LEVEL) = {GPUSTRESS_NAME(GPUSTRESS_LEVEL), GPUSTRESS_LANES, memory_of,
-                                                       simulate_groups, apply_elementary, apply_philox};
+                                                       simulate_groups, apply_elementary, apply_philox,
+                                                       clearing_memory_of, clear_group};

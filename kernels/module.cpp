@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "levels.h"
+#include "network.h"
 #include "program.h"
 #include "threads.h"
 
@@ -57,6 +58,24 @@ Program program_of(nb::dict arrays, nb::dict sizes) {
     return p;
 }
 
+// Run work(stop) without the GIL; stop() is true once a signal's handler has raised an exception, which then goes on.
+template <class Work>
+void finish(Work work) {
+    // Only the main thread is told of Ctrl-C; another must not ask for the GIL, which ends it when Python is ending.
+    const nb::module_ threading = nb::module_::import_("threading");
+    const bool is_main = threading.attr("current_thread")().is(threading.attr("main_thread")());
+    bool interrupted;
+    {
+        const nb::gil_scoped_release released;
+        interrupted = !work([is_main] {
+            if (!is_main) return false;
+            const nb::gil_scoped_acquire acquired;
+            return PyErr_CheckSignals() != 0;
+        });
+    }
+    if (interrupted) throw nb::python_error();
+}
+
 void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb::dict block, nb::dict outcome,
               nb::object trace_arrays, int threads) {
     const Level& level = level_named(level_name);
@@ -90,19 +109,45 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
         trace.estate = writable<double>(given, "estate");
         job.trace = &trace;
     }
-    // Only the main thread is told of Ctrl-C; another must not ask for the GIL, which ends it when Python is ending.
-    const nb::module_ threading = nb::module_::import_("threading");
-    const bool is_main = threading.attr("current_thread")().is(threading.attr("main_thread")());
-    bool interrupted;
-    {
-        const nb::gil_scoped_release released;
-        interrupted = !run_groups(level, program, job, threads, [is_main] {
-            if (!is_main) return false;
-            const nb::gil_scoped_acquire acquired;
-            return PyErr_CheckSignals() != 0;
-        });
-    }
-    if (interrupted) throw nb::python_error();
+    finish([&](auto stop) { return run_groups(level, program, job, threads, stop); });
+}
+
+Network network_of(nb::dict given) {
+    Network n{};
+#define X(type, name) n.name = nb::cast<type>(given[#name]);
+    GPUSTRESS_NETWORK_NUMBERS(X)
+#undef X
+#define X(type, name) n.name = pointer<type>(given, #name);
+    GPUSTRESS_NETWORK_ARRAYS(X)
+#undef X
+    return n;
+}
+
+void clear(const std::string& level_name, nb::dict given, nb::dict job_dict, int threads) {
+    const Level& level = level_named(level_name);
+    const Network network = network_of(given);
+    Clearing job{};
+    job.alpha = nb::cast<double>(job_dict["alpha"]);
+    job.beta = nb::cast<double>(job_dict["beta"]);
+    job.least = nb::cast<int>(job_dict["least"]);
+    job.shocks = nb::cast<integer>(job_dict["shocks"]);
+    job.shock_stride = network.nodes;
+    job.node_stride = 1;
+    job.external_assets = pointer<double>(job_dict, "external_assets");
+    job.payments = writable<double>(job_dict, "payments");
+    job.equity = writable<double>(job_dict, "equity");
+    job.round = writable<index32>(job_dict, "round");
+    job.rounds = writable<index32>(job_dict, "rounds");
+    job.error_bound = writable<double>(job_dict, "error_bound");
+    finish([&](auto stop) { return clear_groups(level, network, job, threads, stop); });
+}
+
+std::size_t clearing_bytes(const std::string& level_name, int nodes, int obligations, int edges) {
+    Network n{};
+    n.nodes = nodes;
+    n.obligations = obligations;
+    n.edges = edges;
+    return static_cast<std::size_t>(level_named(level_name).clearing_memory(n)) * sizeof(double);
 }
 
 std::size_t memory_bytes(const std::string& level_name, nb::dict sizes) {
@@ -141,4 +186,8 @@ NB_MODULE(_kernels, module) {
     module.def("memory_bytes", &memory_bytes, nb::arg("level"), nb::arg("sizes"), "Bytes of one thread.");
     module.def("simulate", &simulate, nb::arg("level"), nb::arg("arrays"), nb::arg("sizes"), nb::arg("block"),
                nb::arg("outcome"), nb::arg("trace").none(), nb::arg("threads"), "Fill the outcome's arrays of a block.");
+    module.def("clearing_bytes", &clearing_bytes, nb::arg("level"), nb::arg("nodes"), nb::arg("obligations"), nb::arg("edges"),
+               "Bytes of one thread that clears a network.");
+    module.def("clear", &clear, nb::arg("level"), nb::arg("network"), nb::arg("job"), nb::arg("threads"),
+               "Clear a network under each shock, by the fixed point.");
 }

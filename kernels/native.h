@@ -6,6 +6,8 @@ typedef long long integer64;
 
 struct Program;
 struct Job;
+struct Network;
+struct Clearing;
 
 // One build of the kernel.
 struct Level {
@@ -21,4 +23,7 @@ struct Level {
     void (*elementary)(int function, const double* in, double* out, integer64 count);
     // out[0..3] = the words of a counter and a key (known-answer tests).
     void (*philox)(const unsigned long long* counter, const unsigned long long* key, unsigned long long* out);
+    // Doubles of memory for a thread that clears a network; and clear one group of `lanes` shocks.
+    integer64 (*clearing_memory)(const Network& network);
+    void (*clear)(const Network& network, const Clearing& job, integer64 group, double* memory);
 };

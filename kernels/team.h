@@ -37,3 +37,28 @@ struct Team {
 };
 
 #endif
+
+// A crowd works on a group of shocks, one a lane: on the CPU one thread on a vector of them. Lanes<T> is an array with a T for
+// each lane.
+#if !defined(__CUDACC__) && !defined(__CUDACC_RTC__)
+
+template <class T>
+using Lanes = T*;
+
+struct Crowd {
+    static constexpr bool ALONE = true;  // one thread: no other adds to what it adds to
+
+    template <class Body>
+    GPUSTRESS_METHOD void each(int count, Body body) const {
+        for (int i = 0; i < count; ++i) body(i);
+    }
+    GPUSTRESS_METHOD bool leads() const { return true; }
+    GPUSTRESS_METHOD bool leads_lane() const { return true; }
+    GPUSTRESS_METHOD bool first_lane() const { return true; }
+    GPUSTRESS_METHOD bool some(mask m) const { return some_lane(m); }
+    GPUSTRESS_METHOD mask across(mask m) const { return m; }
+    GPUSTRESS_METHOD real largest(real x) const { return x; }
+    GPUSTRESS_METHOD int take_place(int* count) const { return (*count)++; }
+};
+
+#endif

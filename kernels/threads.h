@@ -1,4 +1,4 @@
-// Threads over groups of paths, for whoever calls the kernels.
+// Threads over groups of paths or shocks, for whoever calls the kernels.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "native.h"
+#include "network.h"
 #include "program.h"
 
 constexpr std::size_t ALIGNMENT = 128;
@@ -27,15 +28,13 @@ struct Memory {
     ~Memory() { ::operator delete(start, std::align_val_t(ALIGNMENT)); }
 };
 
-// Simulate a block. The calling thread asks stop() now and then; false: the block is not done, because stop() was true.
-// What is computed does not depend on which groups a thread gets.
-template <class Stop>
-bool run_groups(const Level& level, const Program& program, const Job& job, int threads, Stop stop) {
-    const integer64 groups = (job.paths + level.lanes - 1) / level.lanes * program.scenarios;
+// Do groups of paths or shocks, work(thread, group, memory) each. The calling thread asks stop() now and then; false: not all are
+// done, because stop() was true. What is computed must not depend on which groups a thread gets.
+template <class Work, class Stop>
+bool share_groups(integer64 groups, int threads, integer64 doubles, Work do_group, Stop stop) {
     threads = static_cast<int>(std::min<integer64>(threads, groups));
     std::vector<std::unique_ptr<Memory>> memory;
-    for (int i = 0; i < threads; ++i) memory.push_back(std::make_unique<Memory>(level.memory(program)));
-    std::vector<integer64> counts(2 * static_cast<std::size_t>(threads) * program.scenarios, 0);
+    for (int i = 0; i < threads; ++i) memory.push_back(std::make_unique<Memory>(doubles));
 
     std::atomic<integer64> next{0};
     std::atomic<bool> stopped{false};
@@ -44,12 +43,10 @@ bool run_groups(const Level& level, const Program& program, const Job& job, int 
     int running = threads;
     std::vector<std::thread> workers;
     const auto work = [&](int i) {
-        integer64* exact = counts.data() + 2 * static_cast<std::size_t>(i) * program.scenarios;
-        integer64* updates = exact + program.scenarios;
         for (;;) {
             const integer64 group = next.fetch_add(1);
             if (group >= groups || stopped) break;
-            level.simulate(program, job, group, group + 1, memory[i]->start, exact, updates);
+            do_group(i, group, memory[i]->start);
         }
         const std::lock_guard<std::mutex> lock(mutex);
         --running;
@@ -74,11 +71,31 @@ bool run_groups(const Level& level, const Program& program, const Job& job, int 
         }
     }
     for (std::thread& worker : workers) worker.join();
-    if (stopped) return false;
+    return !stopped;
+}
+
+// Simulate a block; false: stop() was true.
+template <class Stop>
+bool run_groups(const Level& level, const Program& program, const Job& job, int threads, Stop stop) {
+    const integer64 groups = (job.paths + level.lanes - 1) / level.lanes * program.scenarios;
+    threads = static_cast<int>(std::min<integer64>(threads, groups));
+    std::vector<integer64> counts(2 * static_cast<std::size_t>(threads) * program.scenarios, 0);
+    const auto do_group = [&](int i, integer64 group, double* memory) {
+        integer64* exact = counts.data() + 2 * static_cast<std::size_t>(i) * program.scenarios;
+        level.simulate(program, job, group, group + 1, memory, exact, exact + program.scenarios);
+    };
+    if (!share_groups(groups, threads, level.memory(program), do_group, stop)) return false;
     for (int i = 0; i < threads; ++i)
         for (int s = 0; s < program.scenarios; ++s) {
             job.exact_finishes[s] += counts[(2 * static_cast<std::size_t>(i)) * program.scenarios + s];
             job.updates[s] += counts[(2 * static_cast<std::size_t>(i) + 1) * program.scenarios + s];
         }
     return true;
+}
+
+// Clear a network under all shocks; false: stop() was true.
+template <class Stop>
+bool clear_groups(const Level& level, const Network& network, const Clearing& job, int threads, Stop stop) {
+    const auto do_group = [&](int, integer64 group, double* memory) { level.clear(network, job, group, memory); };
+    return share_groups((job.shocks + level.lanes - 1) / level.lanes, threads, level.clearing_memory(network), do_group, stop);
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -14,11 +17,24 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 import gpustress as gs
+from bits import differing_arrays, same_bits
 from build import examples
+from gpustress.backends.native import NativeBackend, levels
+from gpustress.obligations import Obligations
+from kernel_driver import require_native
 from static_networks import COSTS, Case, cases
 
 SOLVERS = ("auto", "fictitious_default", "fixed_point")
+registry = importlib.import_module("gpustress.backends")  # gs.backends is its function
 EXACT = 1e-12  # of the largest total that a node owes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _every_test_on_every_backend(backend: str) -> Iterator[None]:
+    """What `auto` takes."""
+    os.environ[registry.ENVIRONMENT_VARIABLE] = backend
+    yield
+    del os.environ[registry.ENVIRONMENT_VARIABLE]
 
 
 def cleared(net: gs.Network, costs: tuple[float, float] = (1.0, 1.0), **more: Any) -> gs.Clearing:
@@ -485,6 +501,125 @@ def test_bad_input_is_refused(change: dict[str, Any], message: str) -> None:
         gs.clear(**{"net": net} | change)
 
 
-def test_a_backend_that_does_not_clear_says_which_do(other_backend: str) -> None:
-    with pytest.raises(gs.InputError, match=r"does not clear networks.*`numpy`"):
-        gs.clear(gs.Network.from_scipy([[0, 5], [0, 0]]), backend=other_backend)
+# ---------------------------------------------------------------------------------- backends
+
+
+def batch_of_shocks(size: int = 60, shocks: int = 37) -> tuple[gs.Network, Any]:
+    """Some shocks leave nobody in default, some nearly everybody."""
+    net = random_network(size, 0.1, seed=7)
+    random = np.random.default_rng(8)
+    left = 1.0 - random.random((shocks, 1)) * random.uniform(0.0, 1.3, (shocks, size)).clip(0.0, 1.0)
+    return net, net.external_assets * left
+
+
+def same(first: gs.Clearing, second: gs.Clearing) -> bool:
+    names = ("payments", "equity", "round", "rounds", "error_bound")
+    return all(same_bits(getattr(first, name), getattr(second, name)) for name in names)
+
+
+@pytest.mark.parametrize("which", ["greatest", "least"])
+@pytest.mark.parametrize("costs", [(1.0, 1.0), (0.7, 0.9)])
+def test_every_backend_clears_as_the_reference_does(
+    other_backend: str, costs: tuple[float, float], which: str
+) -> None:
+    net, shocks = batch_of_shocks()
+    for solver in ("auto", "fixed_point"):
+        ours, reference = (
+            cleared(net, costs, external_assets=shocks, solution=which, solver=solver, backend=name)
+            for name in (other_backend, "numpy")
+        )
+        due = net.liabilities.sum(axis=1) + net.external_liabilities
+        assert np.abs(ours.payments - reference.payments).max() <= EXACT * due.max()
+        assert np.abs(ours.equity - reference.equity).max() <= 1e-11 * due.max()
+        assert (ours.round == reference.round).all()
+        assert (ours.rounds == reference.rounds).all()
+        assert 0 < ours.defaulted.sum() < ours.defaulted.size
+        assert (ours.backend, ours.round.dtype, ours.rounds.dtype) == (other_backend, np.int32, np.int32)
+
+
+@pytest.mark.parametrize("which", ["greatest", "least"])
+@pytest.mark.parametrize("costs", [(1.0, 1.0), (0.7, 0.9)])
+def test_a_shocks_bits_depend_on_no_other_shock(
+    other_backend: str, costs: tuple[float, float], which: str
+) -> None:
+    """Whatever lies beside it in a vector, and however many threads there are."""
+    net, shocks = batch_of_shocks()
+    whole = cleared(net, costs, external_assets=shocks, solution=which, backend=other_backend)
+    order = np.random.default_rng(1).permutation(len(shocks))
+    shuffled = cleared(
+        net, costs, external_assets=shocks[order], solution=which, backend=other_backend, threads=3
+    )
+    for name in ("payments", "equity", "round", "rounds", "error_bound"):
+        assert same_bits(getattr(shuffled, name), getattr(whole, name)[order])
+    for row in (0, 11, 36):
+        alone = cleared(net, costs, external_assets=shocks[row], solution=which, backend=other_backend)
+        assert same_bits(alone.payments[0], whole.payments[row])
+        assert same_bits(alone.error_bound, whole.error_bound[row : row + 1])
+
+
+@pytest.mark.parametrize("which", ["greatest", "least"])
+def test_native_gives_the_same_bits_at_every_level_and_number_of_lanes(which: str) -> None:
+    require_native()
+    edges = {
+        "debtor": list("abcde"),
+        "creditor": list("bcdea"),
+        "amount": [4, 5, 3, 6, 2],
+        "rank": [0, 1, 0, 2, 1],
+    }
+    nodes = {
+        "name": list("abcde"),
+        "external_liabilities": [1.5, 1, 1, 2, 1],
+        "external_rank": [1, 0, 2, 1, 1],
+    }
+    ranked = gs.Network(edges, nodes), np.random.default_rng(3).uniform(0.0, 3.0, (21, 5))
+    for net, shocks in (batch_of_shocks(), ranked):
+        owed = Obligations.of(net)
+        results = [
+            NativeBackend(level, threads).clear(owed, shocks, (0.7, 0.9), which, 1 << 30)  # type: ignore[arg-type]
+            for threads, level in enumerate(levels(), 1)
+        ]
+        assert (results[0].round > 0).any()
+        assert np.isfinite(results[0].error_bound).any()
+        for other in results[1:]:
+            assert differing_arrays(other, results[0]) == []
+
+
+def test_blocks_give_what_all_shocks_together_do(backend: str) -> None:
+    net, shocks = batch_of_shocks()
+    whole = gs.clear(net, shocks, backend=backend)
+    several = list(gs.clear_blocks(net, shocks, shocks=5, backend=backend))
+    given = list(
+        gs.clear_blocks(net, (shocks[first : first + 5] for first in range(0, 37, 5)), backend=backend)
+    )
+    assert [len(block.payments) for block in several] == [5] * 7 + [2]
+    for one, other in zip(several, given, strict=True):
+        assert same(one, other)
+    payments = np.concatenate([block.payments for block in several])
+    assert np.abs(payments - whole.payments).max() <= EXACT * Obligations.of(net).largest
+    assert backend == "numpy" or same_bits(payments, whole.payments)
+    assert len(list(gs.clear_blocks(net, shocks, backend=backend))) == 1
+    assert len(list(gs.clear_blocks(net, shocks, memory=4 * 60 * 64, backend=backend))) == 10
+    with pytest.raises(gs.InputError, match="`shocks`: is no number of shocks"):
+        gs.clear_blocks(net, shocks, shocks=0)
+    with pytest.raises(gs.InputError, match="means nothing where blocks are given"):
+        gs.clear_blocks(net, iter([shocks]), shocks=3)
+
+
+class Unable:
+    """A backend that only simulates."""
+
+    name = "abacus"
+
+
+def test_a_backend_that_does_not_clear_is_refused_by_name_and_passed_over_by_auto(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_BACKENDS", registry._BACKENDS | {"abacus": Unable})
+    monkeypatch.setattr(registry, "_verdict", lambda make, devices: registry._Verdict(""))
+    monkeypatch.delenv(registry.ENVIRONMENT_VARIABLE)
+    net = gs.Network.from_scipy([[0, 5], [0, 0]])
+    with pytest.raises(gs.InputError, match=r"`backend`: does not clear networks.*auto"):
+        gs.clear(net, backend="abacus")
+    assert registry.get_backend("auto").name == "abacus"
+    monkeypatch.setattr(registry, "_BACKENDS", {"numpy": registry._BACKENDS["numpy"], "abacus": Unable})
+    assert gs.clear(net).backend == "numpy"

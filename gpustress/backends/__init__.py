@@ -82,7 +82,11 @@ def backends() -> list[BackendInfo]:
 
 
 def get_backend(
-    name: str = AUTO, *, threads: int | None = None, devices: Sequence[int] | None = None
+    name: str = AUTO,
+    *,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    protocol: type = object,
 ) -> Backend:
     """The backend that a run takes.
 
@@ -96,6 +100,8 @@ def get_backend(
         processors. ``numpy`` takes one, whatever is allowed.
     devices : sequence of int, optional
         Numbers of the devices to compute on, for a backend that has several.
+    protocol : type
+        Of `base`: ``auto`` passes over a backend that has not what it says; one that is named may not.
 
     Raises
     ------
@@ -116,7 +122,7 @@ def get_backend(
 
         thread_limit(threads)
     if wanted == AUTO:
-        wanted = _best()
+        wanted = _best(protocol)
     if not isinstance(wanted, str) or wanted not in _BACKENDS:
         raise bad_argument(argument, wanted, "is no backend", nearest(str(wanted), (AUTO, *_BACKENDS)))
     make = _BACKENDS[wanted]
@@ -204,14 +210,14 @@ def _info(name: str) -> BackendInfo:
         return BackendInfo(name, False, reason, False, "", {}, ())
 
 
-def _best() -> str:
-    """The last that works, or the first if none does: it then says why."""
+def _best(protocol: type) -> str:
+    """The last that works and has what `protocol` says, or the first if none does: it then says why."""
     broken = []
     for name in reversed(_BACKENDS):
         verdict = _verdict(_BACKENDS[name], None)
-        if not verdict.reason:
+        if not verdict.reason and isinstance(_made(_BACKENDS[name], threads=1), protocol):
             break
-        if not verdict.missing:
+        if verdict.reason and not verdict.missing:
             broken.append((name, verdict.reason))
     for fault in broken:
         _warn(*fault, name)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..program import Program
 
 Solution = Literal["greatest", "least"]
-Solver = Literal["auto", "fixed_point", "fictitious_default"]
 SeriesKind = Literal["cash", "flow", "measure", "factor", "estate"]
 
 
@@ -179,31 +178,31 @@ class ClearingOutcome:
 
     Attributes
     ----------
-    payments, resources : ndarray (S, N)
-        What a node pays in all; what it has: external assets and receipts.
-    round : ndarray (S, N) of int64
+    payments, equity : ndarray (S, N)
+        What a node pays in all, and what is left to its owners: 0 in default.
+    round : ndarray (S, N) of int32
         Round in which a node's default was found, from 1; 0: it does not default.
-    rounds : ndarray (S,) of int64
+    rounds : ndarray (S,) of int32
     error_bound : ndarray (S,)
         Of a payment, currency; infinite where nothing can be said.
     """
 
     payments: NDArray[np.float64]
-    resources: NDArray[np.float64]
-    round: NDArray[np.int64]
-    rounds: NDArray[np.int64]
+    equity: NDArray[np.float64]
+    round: NDArray[np.int32]
+    rounds: NDArray[np.int32]
     error_bound: NDArray[np.float64]
 
     @staticmethod
     def empty(shocks: int, nodes: int) -> ClearingOutcome:
-        """Arrays of the right shapes, not yet filled."""
+        """Arrays of the right shapes, not yet filled: no default, and nothing shown of an error."""
         by_node = (shocks, nodes)
         return ClearingOutcome(
             payments=np.empty(by_node),
-            resources=np.empty(by_node),
-            round=np.empty(by_node, dtype=np.int64),
-            rounds=np.empty(shocks, dtype=np.int64),
-            error_bound=np.empty(shocks),
+            equity=np.empty(by_node),
+            round=np.zeros(by_node, dtype=np.int32),
+            rounds=np.zeros(shocks, dtype=np.int32),
+            error_bound=np.full(shocks, np.inf),
         )
 
 
@@ -217,10 +216,10 @@ class ClearsNetworks(Protocol):
         external_assets: NDArray[np.float64],
         costs: tuple[float, float],
         solution: Solution,
-        solver: Solver,
+        memory: int,
     ) -> ClearingOutcome:
-        """A clearing vector for each row of `external_assets` (S, N).
+        """A clearing vector for each row of `external_assets` (S, N), by the fixed point.
 
         Whoever has less than it owes pays out of the shares `costs` (alpha, beta) of its external assets and of its
-        receipts.
+        receipts. Beyond what it gives this takes at most `memory` bytes, or the least that it can do with.
         """

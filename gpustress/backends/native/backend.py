@@ -7,17 +7,21 @@ import importlib.util
 import platform
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from ...threads import thread_limit
-from ..base import Block, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
 from ..layout import arrays, by_name, empty_trace, request, sizes, trace_of
+from ..network_layout import network
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from ...obligations import Obligations
     from ...program import Program
+    from ..base import Solution
 
 # Of a block's outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often.
 BLOCK_BYTES: Final = 64 << 20
@@ -121,6 +125,29 @@ class NativeBackend:
             trace,
             self.threads,
         )
+
+    def clear(
+        self,
+        obligations: Obligations,
+        external_assets: NDArray[np.float64],
+        costs: tuple[float, float],
+        solution: Solution,
+        memory: int,
+    ) -> ClearingOutcome:
+        """A clearing vector for each row of `external_assets` (S, N), by the fixed point."""
+        outcome, given = ClearingOutcome.empty(*external_assets.shape), network(obligations)
+        of_thread = self._kernels.clearing_bytes(
+            self.level, given["nodes"], given["obligations"], given["edges"]
+        )
+        job = vars(outcome) | {
+            "alpha": costs[0],
+            "beta": costs[1],
+            "least": int(solution == "least"),
+            "shocks": len(external_assets),
+            "external_assets": np.ascontiguousarray(external_assets),
+        }
+        self._kernels.clear(self.level, given, job, max(1, min(self.threads, memory // of_thread)))
+        return outcome
 
 
 def levels() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...obligations import Obligations
     from ...program import Program
-    from ..base import Solution, Solver
+    from ..base import Solution
 
 _CACHE: Final = 4 << 20  # bytes of cache that a block's arrays of one period should fit
 _MOST_PATHS: Final = 4096
@@ -94,9 +94,9 @@ class NumpyBackend:
         external_assets: NDArray[np.float64],
         costs: tuple[float, float],
         solution: Solution,
-        solver: Solver,
+        memory: int,
     ) -> ClearingOutcome:
-        """A clearing vector for each row of `external_assets` (S, N)."""
+        """A clearing vector for each row of `external_assets` (S, N), by the fixed point."""
         from .clearing import clear
 
-        return clear(obligations, external_assets, costs, solution, solver)
+        return clear(obligations, external_assets, costs, solution, memory)

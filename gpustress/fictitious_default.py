@@ -15,15 +15,15 @@ from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 from scipy.sparse.linalg import bicgstab, splu
 
-from ...double_double import DoubleDouble
-from ...obligations import DEFAULT_TOLERANCE
+from .double_double import DoubleDouble
+from .obligations import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from ...obligations import Obligations
+    from .obligations import Obligations
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -75,7 +75,6 @@ class FictitiousDefault:
     def __init__(self, obligations: Obligations, costs: tuple[float, float]):
         self._owed = obligations
         self._alpha, self._beta = costs
-        self._claims = obligations.inflow(DoubleDouble.of(np.ones(len(obligations.debtor)))).high
 
     def greatest(self, external_assets: Floats) -> Cleared:
         """The greatest clearing vector: nobody defaults who need not.
@@ -84,7 +83,7 @@ class FictitiousDefault:
         ----------
         external_assets : ndarray (N,)
         """
-        shock = _Shock(self._owed, external_assets, self._alpha, self._beta, self._claims)
+        shock = _Shock(self._owed, external_assets, self._alpha, self._beta)
         met, marginal = shock.in_full()
         found = np.zeros(self._owed.nodes, dtype=np.int64)
         rounds = 0
@@ -103,7 +102,7 @@ class FictitiousDefault:
         ----------
         external_assets : ndarray (N,)
         """
-        shock = _Shock(self._owed, external_assets, self._alpha, self._beta, self._claims)
+        shock = _Shock(self._owed, external_assets, self._alpha, self._beta)
         defaulted = self._owed.total.high > 0.0
         rounds = 0
         while True:
@@ -123,12 +122,10 @@ class _Shock:
     not met in full), 0 if it is more junior. The marginal obligation of who meets all is `first[node + 1]`.
     """
 
-    def __init__(
-        self, obligations: Obligations, external_assets: Floats, alpha: float, beta: float, claims: Floats
-    ):
+    def __init__(self, obligations: Obligations, external_assets: Floats, alpha: float, beta: float):
         self._owed, self._alpha, self._beta = obligations, alpha, beta
         self._own = DoubleDouble.of(external_assets)
-        self._noise = NOISE * (external_assets + claims + obligations.total.high)
+        self._noise = NOISE * (external_assets + obligations.claims + obligations.total.high)
         self._error = 0.0
 
     def in_full(self) -> tuple[DoubleDouble, NDArray[np.int64]]:

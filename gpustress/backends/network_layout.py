@@ -1,0 +1,44 @@
+"""A static network as the arrays and numbers that the compiled kernels want by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .kernel_source import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..obligations import Obligations
+
+
+def network(obligations: Obligations) -> dict[str, Any]:
+    """Those of a network that is cleared."""
+    creditors = obligations.shares
+    debts = creditors.tocsc()
+    named: dict[str, NDArray[np.generic]] = {
+        "total": obligations.total.high,
+        "claims": obligations.claims,
+        "first": obligations.first,
+        "due": obligations.due.high,
+        "junior": obligations.junior,
+        "in_start": creditors.indptr,
+        "in_column": creditors.indices,
+        "in_share": creditors.data,
+        "out_start": debts.indptr,
+        "out_column": debts.indices,
+        "out_share": debts.data,
+    }
+    types = {"double": np.float64, "index32": np.int32}
+    arrays = {
+        name: np.ascontiguousarray(named[name], dtype=types[kind])
+        for kind, name in listed("network.h", "GPUSTRESS_NETWORK_ARRAYS")
+    }
+    return arrays | {
+        "nodes": obligations.nodes,
+        "obligations": len(obligations.debtor),
+        "edges": len(creditors.data),
+        "largest": obligations.largest,
+    }

@@ -1,0 +1,31 @@
+// What the kernels on static networks see: networks, and batches of shocks. One shock a lane.
+#pragma once
+#include "program.h"
+
+// Of gpustress.backends.network_layout. N nodes, K obligations, E edges; `in` has a row for each creditor, with the obligations of
+// which it gets a share; `out` one for each obligation, with its creditors.
+#define GPUSTRESS_NETWORK_ARRAYS(X) \
+    X(double, total) X(double, claims) X(index32, first) X(double, due) X(double, junior) \
+    X(index32, in_start) X(index32, in_column) X(double, in_share) X(index32, out_start) X(index32, out_column) X(double, out_share)
+#define GPUSTRESS_NETWORK_NUMBERS(X) X(index32, nodes) X(index32, obligations) X(index32, edges) X(double, largest)
+
+struct Network {
+#define X(type, name) type name;
+    GPUSTRESS_NETWORK_NUMBERS(X)
+#undef X
+#define X(type, name) const type* name;
+    GPUSTRESS_NETWORK_ARRAYS(X)
+#undef X
+};
+
+// Shocks to clear a network under, and where their outcome goes. Item (shock, node) lies at shock * shock_stride + node * node_stride.
+struct Clearing {
+    double alpha, beta;
+    int least;
+    integer shocks, shock_stride, node_stride;
+    const double* external_assets;
+    double *payments, *equity;
+    index32* round;         // 0 throughout at first
+    index32* rounds;        // (S,)
+    double* error_bound;    // (S,)
+};
