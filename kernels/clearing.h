@@ -5,17 +5,19 @@
 #include "debts.h"
 
 constexpr int MOST_UPDATES = 512;       // within a set of defaults; what moves after them leaks little
+constexpr double ACCURACY = 1e-12;      // of the largest total that a node owes: what a bound has to show
 constexpr double AT_REST = 0x1p-51;     // of what is due: an update that moves no payment by more is the last
 constexpr double ROUNDOFF = 0x1p-53;
 constexpr double DEFAULT_TOLERANCE = 1e-12;
 constexpr double NEARLY_SHORT = 1e-9;   // who has less than this share to spare is taken to pass errors on
 
 #define GPUSTRESS_CLEARING_ARRAYS(X) \
-    X(own, n.nodes) X(loss, n.nodes) X(lacking, n.nodes) X(own_error, n.nodes) X(error, n.nodes) X(reaching_error, n.nodes) \
-    X(unpaid, n.obligations) X(next_unpaid, n.obligations) X(passed, n.obligations) X(next_passed, n.obligations)
+    X(lack, n.nodes) X(need, n.nodes) X(loss, n.nodes) X(own_error, n.nodes) X(error, n.nodes) X(reach, n.nodes) \
+    X(unpaid, n.obligations + 1) X(passed, n.obligations + 1) X(fresh, n.most_in_chunk)
 
-// loss: what a node does not get of its claims; lacking: what it does not pay, in all, and `unpaid` of each obligation;
-// error: a bound of the error of its payments, of which `passed` falls on each obligation.
+// lack: what a node has less than it owes while all others pay in full, negative: to spare; need: the same once its default costs
+// are taken off, of open nodes; loss: what it does not get of its claims; unpaid: of each open obligation; error: a bound of
+// the error of a node's payments, of which `passed` falls on each obligation; fresh: what a chunk of nodes comes to.
 struct ClearingState {
 #define X(name, count) Lanes<real> name;
     GPUSTRESS_CLEARING_ARRAYS(X)
@@ -33,8 +35,8 @@ GPUSTRESS_FUNCTION integer clearing_lane_size(const Network& n) {
     return size;
 }
 GPUSTRESS_FUNCTION integer clearing_shared_size(const Network& n, int lane_words) {
-    const integer words = 3 * (integer)lane_words * (n.nodes + GUARD) + 2 * (n.nodes + GUARD) + 1 + GUARD + n.edges + GUARD;
-    return n.edges + GUARD + (words + 1) / 2 + (n.obligations + GUARD + 7) / 8 + 1;
+    const integer words = open_size(n) + (integer)CHUNKS * chunk_nodes(n) + n.nodes + CHUNKS + 3 * (integer)lane_words * n.nodes;
+    return open_size(n) + GUARD + (words + 7 * GUARD + 1) / 2 + (n.obligations + GUARD + 7) / 8;
 }
 
 GPUSTRESS_FUNCTION ClearingState clearing_state_in(double* memory, const Network& n) {
@@ -44,58 +46,67 @@ GPUSTRESS_FUNCTION ClearingState clearing_state_in(double* memory, const Network
     GPUSTRESS_CLEARING_ARRAYS(X)
 #undef X
     s.open.share = reinterpret_cast<double*>(of_lane);
-    index32* words = reinterpret_cast<index32*>(guarded(s.open.share + n.edges));
-    s.open.column = words; words = guarded(words + n.edges);
-    s.open.nodes = words; words = guarded(words + n.nodes);
-    s.open.row_end = words; words = guarded(words + n.nodes);
-    s.open.count = words; words = guarded(words + 1);
-    unsigned* bits = reinterpret_cast<unsigned*>(words);
-    s.fails = bits; bits = guarded(bits + n.nodes);
-    s.varies = bits; bits = guarded(bits + n.nodes);
-    s.passes = bits; bits = guarded(bits + n.nodes);
-    s.open.is_open = reinterpret_cast<code8*>(bits);
+    s.open.column = reinterpret_cast<index32*>(guarded(s.open.share + open_size(n)));
+    s.open.nodes = guarded(s.open.column + open_size(n));
+    s.open.row_size = guarded(s.open.nodes + CHUNKS * chunk_nodes(n));
+    s.open.count = guarded(s.open.row_size + n.nodes);
+    s.fails = reinterpret_cast<unsigned*>(guarded(s.open.count + CHUNKS));
+    s.varies = guarded(s.fails + n.nodes);
+    s.passes = guarded(s.varies + n.nodes);
+    s.open.is_open = reinterpret_cast<code8*>(guarded(s.passes + n.nodes));
     guarded(s.open.is_open + n.obligations);
     return s;
 }
 
-// What a node has, and what it pays with that.
-struct Means {
-    real resources, pays;
-    mask is_short;
+// The shocks of a group: lane l has shock number order[first + l], and those from `lanes` on do what lane 0 does.
+struct Shocks {
+    const index32* order;
+    integer first;
+    int lanes;
+
+    GPUSTRESS_METHOD integer row(int lane) const { return order[first + (lane < lanes ? lane : 0)]; }
 };
-GPUSTRESS_FUNCTION Means means_of(const Network& n, const Clearing& job, int i, real own, real loss, mask fails) {
-    const real total = all_lanes(n.total[i]), receipts = larger(all_lanes(0.0), all_lanes(n.claims[i]) - loss);
-    const real resources = own + receipts;
-    const mask is_short = total - resources > all_lanes(DEFAULT_TOLERANCE * n.total[i]);
-    const real reduced = fused(all_lanes(job.beta), receipts, all_lanes(job.alpha) * own);
-    // Who is short and not (yet) in default pays in full, unless it is by less than makes a default.
-    const real funds = select(fails, reduced, select(is_short, total, resources));
-    return {resources, smaller(funds, total), is_short};
+GPUSTRESS_FUNCTION integer place_of(const Clearing& job, const Shocks& shocks, int lane, int i) {
+    return shocks.row(lane) * job.shock_stride + i * job.node_stride;
+}
+GPUSTRESS_FUNCTION real own_of(const Clearing& job, const Shocks& shocks, int i) {
+    real own = all_lanes(0.0);
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) set_lane(own, lane, job.external_assets[place_of(job, shocks, lane, i)]);
+    return own;
 }
 
-// Spread what a node lacks over its obligations, the most junior first.
-GPUSTRESS_FUNCTION void leave_unpaid(const Network& n, int i, real lacking, Lanes<real> unpaid) {
-    for (index32 k = n.first[i]; k < n.first[i + 1]; ++k)
-        unpaid[k] = smaller(larger(lacking - all_lanes(n.junior[k]), all_lanes(0.0)), all_lanes(n.due[k]));
+GPUSTRESS_FUNCTION mask lacks_much(const Network& n, int i, real lack) { return lack > all_lanes(DEFAULT_TOLERANCE * n.total[i]); }
+GPUSTRESS_FUNCTION real between(real x, double top) { return smaller(larger(x, all_lanes(0.0)), all_lanes(top)); }
+
+// What a node does not pay, given what it does not get. Who is short and not (yet) in default pays in full, unless it is by less
+// than makes a default.
+GPUSTRESS_FUNCTION real lacking_of(const Network& n, const Clearing& job, const ClearingState& s, int i, real loss) {
+    const mask fails = mask_of(s.fails[i]);
+    const real lacks = fused(select(fails, all_lanes(job.beta), all_lanes(1.0)), loss, s.need[i]);
+    return select(!fails & lacks_much(n, i, lacks), all_lanes(0.0), between(lacks, n.total[i]));
+}
+// Of this, what falls on an obligation, the most junior first.
+GPUSTRESS_FUNCTION real part_of(const Network& n, index32 k, real lacking) { return between(lacking - all_lanes(n.junior[k]), n.due[k]); }
+
+// Set what a node needs, as its lanes have defaulted or not.
+GPUSTRESS_FUNCTION void set_need(const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks, int i) {
+    const real reduced = fused(all_lanes(job.alpha), own_of(job, shocks, i), all_lanes(job.beta * n.claims[i]));
+    s.need[i] = select(mask_of(s.fails[i]), all_lanes(n.total[i]) - reduced, s.lack[i]);
 }
 
 template <class Crowd>
-GPUSTRESS_STEP void begin_clearing(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, integer shock, int lanes) {
-    const real nothing = all_lanes(0.0);
+GPUSTRESS_STEP void begin_clearing(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks) {
     close_all(crowd, n, s.open);
-    crowd.each(n.obligations, [&](int k) { s.unpaid[k] = s.next_unpaid[k] = s.passed[k] = s.next_passed[k] = nothing; });
+    if (crowd.leads_lane()) s.unpaid[n.obligations] = s.passed[n.obligations] = all_lanes(0.0);
     crowd.each(n.nodes, [&](int i) {
-        for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
-            const integer row = shock + (lane < lanes ? lane : 0);  // a lane that is not needed does what another does
-            set_lane(s.own[i], lane, job.external_assets[row * job.shock_stride + i * job.node_stride]);
-        }
-        const bool owes = n.total[i] > 0.0, starts_in_default = job.least && owes;
+        const bool starts_in_default = job.least && n.total[i] > 0.0;
         s.fails[i] = s.varies[i] = starts_in_default ? lane_bits(every_lane()) : 0;
-        s.loss[i] = nothing;
-        s.lacking[i] = starts_in_default ? all_lanes(n.total[i]) : nothing;
+        s.loss[i] = all_lanes(0.0);
+        s.lack[i] = all_lanes(n.total[i]) - (own_of(job, shocks, i) + all_lanes(n.claims[i]));
         if (!starts_in_default) return;
         open_node(crowd, n, s.open, i);
-        leave_unpaid(n, i, s.lacking[i], s.unpaid);
+        set_need(n, job, s, shocks, i);
+        for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = all_lanes(n.due[k]);
     });
 }
 
@@ -105,62 +116,77 @@ struct Found {
 };
 template <class Crowd>
 GPUSTRESS_STEP Found find_defaults(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going, real rounds,
-                                   integer shock, int lanes) {
+                                   const Shocks& shocks) {
     Found found = {no_lane(), no_lane()};
     crowd.each(n.nodes, [&](int i) {
-        if (n.total[i] == 0.0) return;
-        const mask fails = mask_of(s.fails[i]);
-        const Means has = means_of(n, job, i, s.own[i], s.loss[i], fails);
-        const mask lacks = going & !fails & (has.resources < all_lanes(n.total[i]));
+        const real lack = s.lack[i] + s.loss[i];
+        const mask lacks = going & (lack > all_lanes(0.0));
         if (!crowd.some(lacks)) return;
-        const mask defaults = lacks & has.is_short, near = lacks & !has.is_short & !mask_of(s.varies[i]);
+        const mask is_short = lacks_much(n, i, lack), fails = mask_of(s.fails[i]);
+        const mask defaults = lacks & is_short & !fails, near = lacks & !is_short & !mask_of(s.varies[i]);
         if (!crowd.some(defaults | near)) return;
         found = {found.defaults | defaults, found.near_defaults | near};
         s.fails[i] |= lane_bits(defaults);
         s.varies[i] |= lane_bits(defaults | near);
+        set_need(n, job, s, shocks, i);
+        for (int lane = 0; lane < shocks.lanes; ++lane)
+            if (lane_of(defaults, lane)) job.round[place_of(job, shocks, lane, i)] = (index32)lane_of(rounds, lane) + 1;
+        if (is_open(crowd, n, s.open, i)) return;
         open_node(crowd, n, s.open, i);
-        for (int lane = 0; lane < lanes; ++lane)
-            if (lane_of(defaults, lane)) job.round[(shock + lane) * job.shock_stride + i * job.node_stride] = (index32)lane_of(rounds, lane) + 1;
+        for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = all_lanes(0.0);
     });
     return {crowd.across(found.defaults), crowd.across(found.near_defaults)};
 }
 
 // Whoever was in default and lacks nothing now is saved: lanes in which somebody is.
 template <class Crowd>
-GPUSTRESS_STEP mask save(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going) {
+GPUSTRESS_STEP mask save(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going, const Shocks& shocks) {
     mask changed = no_lane();
     crowd.each(n.nodes, [&](int i) {
-        const mask fails = mask_of(s.fails[i]);
-        const mask saved = going & fails & !means_of(n, job, i, s.own[i], s.loss[i], fails).is_short;
+        const mask saved = going & mask_of(s.fails[i]) & !lacks_much(n, i, s.lack[i] + s.loss[i]);
+        if (!crowd.some(saved)) return;
         changed = changed | saved;
         s.fails[i] &= ~lane_bits(saved);
+        set_need(n, job, s, shocks, i);
     });
     return crowd.across(changed);
 }
 
-// Update the payments of the lanes that go on until each rests. Lanes that do.
-template <class Crowd>
-GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const Clearing& job, ClearingState& s, mask going) {
+// Update the payments of the lanes that go on until each rests. Lanes that do. RANKED: nodes have several obligations.
+template <bool RANKED, class Crowd>
+GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going) {
     gather_open(crowd, n, s.open);
     mask moving = going;
     for (int update = 0; update < MOST_UPDATES && crowd.some(moving); ++update) {
         mask moves = no_lane();
-        crowd.each(*s.open.count, [&](int place) {
-            const int i = s.open.nodes[place];
-            const real loss = reaching(n, s.open, s.unpaid, i), before = s.lacking[i];
-            const real after = all_lanes(n.total[i]) - means_of(n, job, i, s.own[i], loss, mask_of(s.fails[i])).pays;
-            const mask varies = moving & mask_of(s.varies[i]);
-            moves = moves | (varies & (size_of(after - before) > all_lanes(AT_REST * n.total[i])));
-            const real now = select(varies, after, before);
-            s.lacking[i] = now;
-            leave_unpaid(n, i, now, s.next_unpaid);
-        });
-        const Lanes<real> next = s.next_unpaid;
-        s.next_unpaid = s.unpaid;
-        s.unpaid = next;
+        for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+            const Lanes<real> fresh = s.fresh;
+            const index32 base = n.first[chunk * chunk_nodes(n) < n.nodes ? chunk * chunk_nodes(n) : n.nodes];
+            each_open(crowd, n, s.open, chunk, [&](int i) {
+                const real lacking = lacking_of(n, job, s, i, reaching(n, s.open, s.unpaid, i)), least = all_lanes(AT_REST * n.total[i]);
+                const mask varies = moving & mask_of(s.varies[i]);
+                const index32 begin = n.first[i], end = RANKED ? n.first[i + 1] : begin + 1;
+                for (index32 k = begin; k < end; ++k) {
+                    const real before = s.unpaid[k], after = part_of(n, k, lacking);
+                    moves = moves | (varies & (size_of(after - before) > least));
+                    fresh[k - base] = select(varies, after, before);
+                }
+            });
+            each_open(crowd, n, s.open, chunk, [&](int i) {
+                const index32 begin = n.first[i], end = RANKED ? n.first[i + 1] : begin + 1;
+                for (index32 k = begin; k < end; ++k) s.unpaid[k] = fresh[k - base];
+            });
+        }
         moving = crowd.across(moves);
     }
     return going & !moving;
+}
+
+// How far roundings can move what a node does not pay, on the way from what others don't.
+GPUSTRESS_FUNCTION real rounding_of(const Network& n, const ClearingState& s, int i) {
+    const double total = n.total[i], edges = n.in_start[i + 1] - n.in_start[i];
+    const real has = all_lanes(total) - s.lack[i];
+    return fused(all_lanes(ROUNDOFF * (edges + 6.0)), s.loss[i], all_lanes(6.0 * ROUNDOFF) * (has + all_lanes(total)));
 }
 
 // Which of its obligations a change of a node's payments falls on.
@@ -173,103 +199,152 @@ GPUSTRESS_FUNCTION void pass_error(const Network& n, const ClearingState& s, int
     }
 }
 
-// Bound the distance of a lane's payments from those that solve the equations with the same defaults.
-//
-// The update is monotone, and passes an error on as debtors' shares say. So y bounds it where g + A y <= y, g being the last
-// change and the roundings, A what nodes that do not pay in full pass on. Infinite where no such y is found, or where within y
-// somebody else would default, pay in full or meet another rank.
+GPUSTRESS_FUNCTION real rate_of(const Clearing& job, const ClearingState& s, int i) {
+    return select(mask_of(s.fails[i]), all_lanes(job.beta), all_lanes(1.0));
+}
+GPUSTRESS_FUNCTION real unpaid_by(const Network& n, const ClearingState& s, int i) {
+    real sum = all_lanes(0.0);
+    for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) sum = sum + s.unpaid[k];
+    return sum;
+}
+
+// A lane's payments have an error of at most y, from those that solve the equations with the same defaults, where g + A y <= y: g is the last
+// change and the roundings, A what nodes that do not pay in full pass on (the update is monotone). First try y in proportion
+// to what nodes pay, which holds unless somebody lives on next to nothing but what others in default pay. Lanes in which it does.
 template <class Crowd>
-GPUSTRESS_STEP real bound_of_error(const Crowd& crowd, const Network& n, const Clearing& job, ClearingState& s, mask settled) {
-    const auto rounding_of = [&](int i) {  // on the way to what a node lacks of each obligation
-        const double edges = n.in_start[i + 1] - n.in_start[i];
-        return all_lanes(ROUNDOFF * (edges + 6.0)) * s.loss[i] + all_lanes(6.0 * ROUNDOFF) * (s.own[i] + all_lanes(n.claims[i] + n.total[i]));
-    };
-    const real nothing = all_lanes(0.0), beta = all_lanes(job.beta), one = all_lanes(1.0), two = all_lanes(2.0);
+GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s) {
+    constexpr double LEAST_SHARE = 0x1p-20;  // of what a node pays: what it has of others than those
+    const real nothing = all_lanes(0.0);
     crowd.each(n.nodes, [&](int i) {
-        const mask fails = mask_of(s.fails[i]);
-        const Means has = means_of(n, job, i, s.own[i], s.loss[i], fails);
-        const mask passes = n.total[i] > 0.0 ? fails | (has.resources < all_lanes((1.0 + NEARLY_SHORT) * n.total[i])) : no_lane();
-        const real gap = size_of(all_lanes(n.total[i]) - has.pays - s.lacking[i]);
+        const real lack = s.lack[i] + s.loss[i];
+        const mask passes = n.total[i] > 0.0 ? mask_of(s.fails[i]) | (lack > all_lanes(-NEARLY_SHORT * n.total[i])) : no_lane();
         s.passes[i] = lane_bits(passes);
-        s.error[i] = s.own_error[i] = select(passes, gap + rounding_of(i), nothing);
+        s.error[i] = nothing;
         if (!crowd.some(passes)) return;
-        open_node(crowd, n, s.open, i);
-        pass_error(n, s, i, s.error[i], s.passed);
+        if (!is_open(crowd, n, s.open, i)) {
+            open_node(crowd, n, s.open, i);
+            s.need[i] = s.lack[i];
+            for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = nothing;
+        }
     });
     gather_open(crowd, n, s.open);
-    mask open = settled, holds = no_lane();
-    for (int update = 1; update <= MOST_UPDATES && crowd.some(open); ++update) {
-        crowd.each(*s.open.count, [&](int place) {
-            const int i = s.open.nodes[place];
-            const real rate = select(mask_of(s.fails[i]), beta, one);
-            const real after = s.own_error[i] + rate * reaching(n, s.open, s.passed, i);
-            s.error[i] = select(open & mask_of(s.passes[i]), after, s.error[i]);
-            pass_error(n, s, i, s.error[i], s.next_passed);
+    each_open(crowd, n, s.open, [&](int i) {
+        const real unpaid = unpaid_by(n, s, i), gap = size_of(lacking_of(n, job, s, i, s.loss[i]) - unpaid);
+        const mask passes = mask_of(s.passes[i]);
+        s.own_error[i] = select(passes, gap + rounding_of(n, s, i), nothing);
+        s.error[i] = select(passes, all_lanes((1.0 + 0x1p-10) * n.total[i]) - unpaid, nothing);
+        pass_error(n, s, i, s.error[i], s.passed);
+    });
+    real factor = nothing;
+    mask fails = no_lane();
+    each_open(crowd, n, s.open, [&](int i) {
+        const mask passes = mask_of(s.passes[i]);
+        const real rest = s.error[i] - rate_of(job, s, i) * reaching(n, s.open, s.passed, i);
+        const mask holds = rest > all_lanes(LEAST_SHARE) * s.error[i];
+        fails = fails | (passes & !holds);
+        factor = larger(factor, select(passes & holds, s.own_error[i] / rest, nothing));
+    });
+    factor = all_lanes(1.0 + 0x1p-20) * crowd.largest(factor);
+    each_open(crowd, n, s.open, [&](int i) {
+        s.error[i] = factor * s.error[i];
+        pass_error(n, s, i, s.error[i], s.passed);
+    });
+    return !crowd.across(fails);
+}
+
+// The same for some lanes by y = g + A y, updated until twice that is such a y.
+template <class Crowd>
+GPUSTRESS_STEP mask bound_by_updates(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask lanes) {
+    mask moving = lanes;
+    const real two = all_lanes(2.0);
+    const auto pass = [&](int i, real error) {
+        s.error[i] = error;
+        pass_error(n, s, i, error, s.passed);
+    };
+    each_open(crowd, n, s.open, [&](int i) { pass(i, select(moving, s.own_error[i], s.error[i])); });
+    for (int update = 1; update <= MOST_UPDATES && crowd.some(moving); ++update) {
+        each_open(crowd, n, s.open, [&](int i) {
+            const real after = fused(rate_of(job, s, i), reaching(n, s.open, s.passed, i), s.own_error[i]);
+            s.error[i] = select(moving & mask_of(s.passes[i]), after, s.error[i]);
         });
-        const Lanes<real> next = s.next_passed;
-        s.next_passed = s.passed;
-        s.passed = next;
-        if (update & (update - 1)) continue;  // whether twice that is such a y is looked at now and then
+        each_open(crowd, n, s.open, [&](int i) { pass(i, s.error[i]); });
+        if (update & (update - 1)) continue;  // it is looked at now and then
         mask exceeds = no_lane();
-        crowd.each(*s.open.count, [&](int place) {
-            const int i = s.open.nodes[place];
-            const real rate = select(mask_of(s.fails[i]), beta, one), bound = two * s.error[i];
-            const mask within = s.own_error[i] + rate * (two * reaching(n, s.open, s.passed, i)) <= bound;
+        each_open(crowd, n, s.open, [&](int i) {
+            const real received = two * reaching(n, s.open, s.passed, i);
+            const mask within = s.own_error[i] + rate_of(job, s, i) * received <= two * s.error[i];
             exceeds = exceeds | (mask_of(s.passes[i]) & !within);
         });
-        const mask found = open & !crowd.across(exceeds);
-        holds = holds | found;
-        open = open & !found;
+        const mask found = moving & !crowd.across(exceeds);
+        each_open(crowd, n, s.open, [&](int i) { pass(i, select(found, two * s.error[i], s.error[i])); });
+        moving = moving & !found;
     }
-    reach_all(crowd, n, s.open, s.passed, s.reaching_error);
-    const bool costs = job.alpha * job.beta < 1.0;
+    return lanes & !moving;
+}
+
+// What such a y shows: the largest error of a payment, or infinity where within y somebody else would default, or not, or
+// meet another rank.
+template <class Crowd>
+GPUSTRESS_STEP real shown_bound(const Crowd& crowd, const Network& n, const ClearingState& s) {
+    reach_all(crowd, n, s.open, s.passed, s.reach);
+    const real nothing = all_lanes(0.0);
     mask decides = no_lane();
     real largest = nothing;
     crowd.each(n.nodes, [&](int i) {
         if (n.total[i] == 0.0) return;
-        const mask passes = mask_of(s.passes[i]);
-        const real bound = two * s.error[i], reach = two * s.reaching_error[i] + rounding_of(i);
-        const real spare = means_of(n, job, i, s.own[i], s.loss[i], no_lane()).resources - all_lanes(n.total[i]);
-        decides = decides | !(passes | (spare >= reach));
-        if (costs) decides = decides | !(size_of(spare + all_lanes(DEFAULT_TOLERANCE * n.total[i])) > reach);
+        const real reach = s.reach[i] + rounding_of(n, s, i), bound = s.error[i], spare = -(s.lack[i] + s.loss[i]);
+        decides = decides | !(mask_of(s.passes[i]) | (spare >= reach));
+        decides = decides | !(size_of(spare + all_lanes(DEFAULT_TOLERANCE * n.total[i])) > reach);
         for (index32 k = n.first[i]; k + 1 < n.first[i + 1]; ++k)  // where another rank begins
-            decides = decides | !((size_of(s.lacking[i] - all_lanes(n.junior[k])) > bound) | (bound == nothing));
+            decides = decides | !((size_of(unpaid_by(n, s, i) - all_lanes(n.junior[k])) > bound) | (bound == nothing));
         largest = larger(largest, bound);
     });
-    holds = holds & !crowd.across(decides);
-    return select(holds, crowd.largest(largest) + all_lanes(ROUNDOFF * n.largest), all_lanes(infinity()));
+    return select(crowd.across(decides), all_lanes(infinity()), crowd.largest(largest) + all_lanes(ROUNDOFF * n.largest));
+}
+
+template <class Crowd>
+GPUSTRESS_FUNCTION real bound_of_error(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask settled) {
+    mask holds = settled & bound_by_payments(crowd, n, job, s);
+    real bound = select(holds, shown_bound(crowd, n, s), all_lanes(infinity()));
+    const mask enough = bound <= all_lanes(ACCURACY * n.largest), again = settled & !enough;
+    if (!crowd.some(again)) return bound;
+    holds = bound_by_updates(crowd, n, job, s, again);
+    return select(enough, bound, select(holds, shown_bound(crowd, n, s), all_lanes(infinity())));
 }
 
 template <class Crowd>
 GPUSTRESS_STEP void write_clearing(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, real rounds, real bound,
-                                   integer shock, int lanes) {
+                                   const Shocks& shocks) {
     crowd.each(n.nodes, [&](int i) {
-        const mask fails = mask_of(s.fails[i]);
-        const Means has = means_of(n, job, i, s.own[i], s.loss[i], fails);
-        const real spare = larger(has.resources - all_lanes(n.total[i]), all_lanes(0.0));
-        const real equity = select(fails, all_lanes(0.0), spare);
-        for (int lane = 0; lane < lanes; ++lane) {
-            const integer place = (shock + lane) * job.shock_stride + i * job.node_stride;
-            job.payments[place] = lane_of(has.pays, lane);
+        const mask fails = mask_of(s.fails[i]), varies = mask_of(s.varies[i]);
+        const real total = all_lanes(n.total[i]), equity = select(fails, all_lanes(0.0), larger(-(s.lack[i] + s.loss[i]), all_lanes(0.0)));
+        real pays = total;
+        if (crowd.some(varies)) {  // from what it has, which may be much less than what it owes
+            const real own = own_of(job, shocks, i), receipts = larger(all_lanes(n.claims[i]) - s.loss[i], all_lanes(0.0));
+            const real reduced = fused(all_lanes(job.beta), receipts, all_lanes(job.alpha) * own);
+            pays = select(varies, smaller(select(fails, reduced, own + receipts), total), total);
+        }
+        for (int lane = 0; lane < shocks.lanes; ++lane) {
+            const integer place = place_of(job, shocks, lane, i);
+            job.payments[place] = lane_of(pays, lane);
             job.equity[place] = lane_of(equity, lane);
             if (job.least && lane_of(fails, lane)) job.round[place] = 1;
         }
     });
     if (!crowd.leads_lane()) return;
-    for (int lane = 0; lane < lanes; ++lane) {
-        job.rounds[shock + lane] = (index32)lane_of(rounds, lane);
-        job.error_bound[shock + lane] = lane_of(bound, lane);
+    for (int lane = 0; lane < shocks.lanes; ++lane) {
+        job.rounds[shocks.row(lane)] = (index32)lane_of(rounds, lane);
+        job.error_bound[shocks.row(lane)] = lane_of(bound, lane);
     }
 }
 
-// Clear the shocks `shock` to `shock + lanes - 1`.
 template <class Crowd>
-GPUSTRESS_FUNCTION void clear_shocks(const Crowd& crowd, const Network& n, const Clearing& job, ClearingState s, integer shock, int lanes) {
-    begin_clearing(crowd, n, job, s, shock, lanes);
+GPUSTRESS_FUNCTION void clear_shocks(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks) {
+    begin_clearing(crowd, n, job, s, shocks);
     real rounds = all_lanes(0.0);
     mask going = every_lane(), settled = every_lane();
     const auto settle = [&] {
-        const mask rest = settle_payments(crowd, n, job, s, going);
+        const mask rest = n.most_ranks > 1 ? settle_payments<true>(crowd, n, job, s, going) : settle_payments<false>(crowd, n, job, s, going);
         settled = settled & (!going | rest);
         going = going & rest;
         reach_all(crowd, n, s.open, s.unpaid, s.loss);
@@ -279,11 +354,11 @@ GPUSTRESS_FUNCTION void clear_shocks(const Crowd& crowd, const Network& n, const
         while (crowd.some(going)) {
             rounds = select(going, rounds + all_lanes(1.0), rounds);
             settle();
-            going = going & save(crowd, n, job, s, going) & (costs ? every_lane() : no_lane());
+            going = going & save(crowd, n, job, s, going, shocks) & (costs ? every_lane() : no_lane());
         }
     } else {
         for (;;) {
-            const Found found = find_defaults(crowd, n, job, s, going, rounds, shock, lanes);
+            const Found found = find_defaults(crowd, n, job, s, going, rounds, shocks);
             rounds = select(found.defaults, rounds + all_lanes(1.0), rounds);
             going = going & (found.defaults | found.near_defaults);
             if (!crowd.some(going)) break;
@@ -291,5 +366,13 @@ GPUSTRESS_FUNCTION void clear_shocks(const Crowd& crowd, const Network& n, const
         }
     }
     const real bound = bound_of_error(crowd, n, job, s, settled);
-    write_clearing(crowd, n, job, s, rounds, bound, shock, lanes);
+    write_clearing(crowd, n, job, s, rounds, bound, shocks);
+}
+
+// How hard a shock hits: how many lack something while all others pay in full. Shocks beside each other should have much in common.
+GPUSTRESS_FUNCTION double severity_of(const Network& n, const Clearing& job, integer shock) {
+    integer count = 0;
+    for (int i = 0; i < n.nodes; ++i)
+        count += job.external_assets[shock * job.shock_stride + i * job.node_stride] < n.total[i] - n.claims[i];
+    return (double)count;
 }

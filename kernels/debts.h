@@ -3,60 +3,94 @@
 #include "network.h"
 #include "team.h"
 
+// Nodes are updated a chunk at a time: those of one from the same values, so that threads may share it and get the same bits, those
+// of the next from what came out. That takes about half as many updates as all from the same values.
+constexpr int CHUNKS = 16;
+GPUSTRESS_FUNCTION int chunk_nodes(const Network& n) { return (n.nodes + CHUNKS - 1) / CHUNKS; }
+
 // The debts among those whose payments may change: rows of `in`, each at its place, without the columns that pay in full. Who
 // pays in full leaves nothing unpaid, and to add nothing changes no bit of a sum: so a sum over these columns is one over all.
+// Rows are filled up to whole STEPs with an obligation that does not exist, number K, of which nothing is unpaid.
+constexpr int STEP = 4;
 struct OpenDebts {
     code8* is_open;      // (K,)
-    index32* nodes;      // those with open obligations, in any order
-    index32* count;      // of them
-    index32* row_end;    // (N,)
-    index32* column;     // (E,)
-    double* share;       // (E,)
+    index32* nodes;      // those with open obligations, of each chunk from where its nodes begin
+    index32* count;      // (CHUNKS,) of them
+    index32* row_size;   // (N,)
+    index32* column;     // (open_size,)
+    double* share;       // (open_size,)
 };
+GPUSTRESS_FUNCTION integer open_size(const Network& n) { return n.edges + (integer)(STEP - 1) * n.nodes; }
+GPUSTRESS_FUNCTION integer open_row(const Network& n, int i) { return n.in_start[i] + (integer)(STEP - 1) * i; }
 
 // Nothing is open.
 template <class Crowd>
 GPUSTRESS_FUNCTION void close_all(const Crowd& crowd, const Network& n, const OpenDebts& debts) {
-    if (crowd.leads()) *debts.count = 0;
+    crowd.each(CHUNKS, [&](int chunk) { if (crowd.first_lane()) debts.count[chunk] = 0; });
     crowd.each(n.obligations, [&](int k) { if (crowd.first_lane()) debts.is_open[k] = 0; });
 }
 
-// Open the obligations of a node that owes. All lanes of its thread of the crowd are here.
+// Whether a node that owes has open obligations; all lanes of its thread of the crowd have to ask.
+template <class Crowd>
+GPUSTRESS_FUNCTION bool is_open(const Crowd& crowd, const Network& n, const OpenDebts& debts, int i) {
+    return crowd.some(mask_of(debts.is_open[n.first[i]]));
+}
+
+// Open the obligations of a node that has none that are.
 template <class Crowd>
 GPUSTRESS_FUNCTION void open_node(const Crowd& crowd, const Network& n, const OpenDebts& debts, int i) {
-    if (crowd.some(mask_of(debts.is_open[n.first[i]]))) return;
     if (!crowd.first_lane()) return;
-    debts.nodes[crowd.take_place(debts.count)] = i;
+    const int chunk = i / chunk_nodes(n);
+    debts.nodes[chunk * chunk_nodes(n) + crowd.take_place(debts.count + chunk)] = i;
     for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) debts.is_open[k] = 1;
 }
 
+// body(i) for the open nodes of a chunk.
+template <class Crowd, class Body>
+GPUSTRESS_FUNCTION void each_open(const Crowd& crowd, const Network& n, const OpenDebts& debts, int chunk, Body body) {
+    const index32* nodes = debts.nodes + chunk * chunk_nodes(n);
+    crowd.each(debts.count[chunk], [&](int place) { body(nodes[place]); });
+}
+template <class Crowd, class Body>
+GPUSTRESS_FUNCTION void each_open(const Crowd& crowd, const Network& n, const OpenDebts& debts, Body body) {
+    for (int chunk = 0; chunk < CHUNKS; ++chunk) each_open(crowd, n, debts, chunk, body);
+}
+
 template <class Crowd>
-GPUSTRESS_FUNCTION void gather_open(const Crowd& crowd, const Network& n, const OpenDebts& debts) {
+GPUSTRESS_STEP void gather_open(const Crowd& crowd, const Network& n, const OpenDebts& debts) {
     if constexpr (Crowd::ALONE) {  // in their order: memory is read ahead
-        index32* next = debts.nodes;
-        for (int i = 0; i < n.nodes; ++i) {
-            *next = i;
-            next += n.first[i] < n.first[i + 1] && debts.is_open[n.first[i]];
+        for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+            const int begin = chunk * chunk_nodes(n), end = begin + chunk_nodes(n);
+            index32* next = debts.nodes + begin;
+            for (int i = begin; i < end && i < n.nodes; ++i)
+                if (n.first[i] < n.first[i + 1] && debts.is_open[n.first[i]]) *next++ = i;
         }
     }
-    crowd.each(*debts.count, [&](int place) {
+    each_open(crowd, n, debts, [&](int i) {
         if (!crowd.first_lane()) return;
-        const int i = debts.nodes[place];
-        index32 end = n.in_start[i];
+        const integer begin = open_row(n, i);
+        integer end = begin;
         for (index32 e = n.in_start[i]; e < n.in_start[i + 1]; ++e) {
             debts.column[end] = n.in_column[e];
             debts.share[end] = n.in_share[e];
             end += debts.is_open[n.in_column[e]];
         }
-        debts.row_end[i] = end;
+        for (; (end - begin) % STEP != 0; ++end) {
+            debts.column[end] = n.obligations;
+            debts.share[end] = 0.0;
+        }
+        debts.row_size[i] = (index32)(end - begin);
     });
 }
 
-// What reaches a node with open obligations of `values` (K,), by its shares.
+// What reaches a node with open obligations of `values` (K + 1,), by its shares.
 GPUSTRESS_FUNCTION real reaching(const Network& n, const OpenDebts& debts, Lanes<real> values, int i) {
     real sum = all_lanes(0.0);
-    for (index32 e = n.in_start[i]; e < debts.row_end[i]; ++e)
-        sum = fused(all_lanes(debts.share[e]), values[debts.column[e]], sum);
+    const integer begin = open_row(n, i);
+    const index32* column = debts.column + begin;
+    const double* share = debts.share + begin;
+    for (index32 e = 0; e < debts.row_size[i]; e += STEP)
+        for (int j = 0; j < STEP; ++j) sum = fused(all_lanes(share[e + j]), values[column[e + j]], sum);
     return sum;
 }
 

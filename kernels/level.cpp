@@ -57,8 +57,13 @@ integer64 clearing_memory_of(const ::Network& network) {
 void clear_group(const ::Network& network, const ::Clearing& in_job, integer64 group, double* memory) {
     const Network& n = reinterpret_cast<const Network&>(network);
     const Clearing& job = reinterpret_cast<const Clearing&>(in_job);
-    const integer shock = group * GPUSTRESS_LANES, left = job.shocks - shock;
-    clear_shocks(Crowd{}, n, job, clearing_state_in(memory, n), shock, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES);
+    const integer first = group * GPUSTRESS_LANES, left = job.shocks - first;
+    const Shocks shocks = {job.order, first, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES};
+    clear_shocks(Crowd{}, n, job, clearing_state_in(memory, n), shocks);
+}
+
+double severity_of_shock(const ::Network& network, const ::Clearing& job, integer64 shock) {
+    return severity_of(reinterpret_cast<const Network&>(network), reinterpret_cast<const Clearing&>(job), shock);
 }
 
 }  // namespace
@@ -70,4 +75,4 @@ void clear_group(const ::Network& network, const ::Clearing& in_job, integer64 g
 
 extern const Level GPUSTRESS_SYMBOL(GPUSTRESS_LEVEL) = {GPUSTRESS_NAME(GPUSTRESS_LEVEL), GPUSTRESS_LANES, memory_of,
                                                        simulate_groups, apply_elementary, apply_philox,
-                                                       clearing_memory_of, clear_group};
+                                                       clearing_memory_of, severity_of_shock, clear_group};

@@ -142,12 +142,8 @@ void clear(const std::string& level_name, nb::dict given, nb::dict job_dict, int
     finish([&](auto stop) { return clear_groups(level, network, job, threads, stop); });
 }
 
-std::size_t clearing_bytes(const std::string& level_name, int nodes, int obligations, int edges) {
-    Network n{};
-    n.nodes = nodes;
-    n.obligations = obligations;
-    n.edges = edges;
-    return static_cast<std::size_t>(level_named(level_name).clearing_memory(n)) * sizeof(double);
+std::size_t clearing_bytes(const std::string& level_name, nb::dict given) {
+    return static_cast<std::size_t>(level_named(level_name).clearing_memory(network_of(given))) * sizeof(double);
 }
 
 std::size_t memory_bytes(const std::string& level_name, nb::dict sizes) {
@@ -186,7 +182,7 @@ NB_MODULE(_kernels, module) {
     module.def("memory_bytes", &memory_bytes, nb::arg("level"), nb::arg("sizes"), "Bytes of one thread.");
     module.def("simulate", &simulate, nb::arg("level"), nb::arg("arrays"), nb::arg("sizes"), nb::arg("block"),
                nb::arg("outcome"), nb::arg("trace").none(), nb::arg("threads"), "Fill the outcome's arrays of a block.");
-    module.def("clearing_bytes", &clearing_bytes, nb::arg("level"), nb::arg("nodes"), nb::arg("obligations"), nb::arg("edges"),
+    module.def("clearing_bytes", &clearing_bytes, nb::arg("level"), nb::arg("network"),
                "Bytes of one thread that clears a network.");
     module.def("clear", &clear, nb::arg("level"), nb::arg("network"), nb::arg("job"), nb::arg("threads"),
                "Clear a network under each shock, by the fixed point.");

@@ -23,7 +23,8 @@ struct Level {
     void (*elementary)(int function, const double* in, double* out, integer64 count);
     // out[0..3] = the words of a counter and a key (known-answer tests).
     void (*philox)(const unsigned long long* counter, const unsigned long long* key, unsigned long long* out);
-    // Doubles of memory for a thread that clears a network; and clear one group of `lanes` shocks.
+    // Doubles of memory for a thread that clears a network; how hard a shock hits; and clear one group of `lanes` shocks.
     integer64 (*clearing_memory)(const Network& network);
+    double (*severity)(const Network& network, const Clearing& job, integer64 shock);
     void (*clear)(const Network& network, const Clearing& job, integer64 group, double* memory);
 };

@@ -7,7 +7,9 @@
 #define GPUSTRESS_NETWORK_ARRAYS(X) \
     X(double, total) X(double, claims) X(index32, first) X(double, due) X(double, junior) \
     X(index32, in_start) X(index32, in_column) X(double, in_share) X(index32, out_start) X(index32, out_column) X(double, out_share)
-#define GPUSTRESS_NETWORK_NUMBERS(X) X(index32, nodes) X(index32, obligations) X(index32, edges) X(double, largest)
+// most_ranks: obligations of a node at most; most_in_chunk: of a chunk of nodes (debts.h).
+#define GPUSTRESS_NETWORK_NUMBERS(X) X(index32, nodes) X(index32, obligations) X(index32, edges) \
+    X(index32, most_ranks) X(index32, most_in_chunk) X(double, largest)
 
 struct Network {
 #define X(type, name) type name;
@@ -24,6 +26,7 @@ struct Clearing {
     int least;
     integer shocks, shock_stride, node_stride;
     const double* external_assets;
+    const index32* order;   // (S,) of the shocks: those that are cleared together are neighbours in it
     double *payments, *equity;
     index32* round;         // 0 throughout at first
     index32* rounds;        // (S,)

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <numeric>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -93,9 +94,16 @@ bool run_groups(const Level& level, const Program& program, const Job& job, int 
     return true;
 }
 
-// Clear a network under all shocks; false: stop() was true.
+// Clear a network under all shocks, those that hit about as hard in one group; false: stop() was true.
 template <class Stop>
-bool clear_groups(const Level& level, const Network& network, const Clearing& job, int threads, Stop stop) {
-    const auto do_group = [&](int, integer64 group, double* memory) { level.clear(network, job, group, memory); };
-    return share_groups((job.shocks + level.lanes - 1) / level.lanes, threads, level.clearing_memory(network), do_group, stop);
+bool clear_groups(const Level& level, const Network& network, Clearing job, int threads, Stop stop) {
+    std::vector<double> severity(job.shocks);
+    const auto look = [&](int, integer64 shock, double*) { severity[shock] = level.severity(network, job, shock); };
+    if (!share_groups(job.shocks, threads, 0, look, stop)) return false;
+    std::vector<index32> order(job.shocks);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](index32 a, index32 b) { return severity[a] > severity[b]; });
+    job.order = order.data();
+    const auto clear = [&](int, integer64 group, double* memory) { level.clear(network, job, group, memory); };
+    return share_groups((job.shocks + level.lanes - 1) / level.lanes, threads, level.clearing_memory(network), clear, stop);
 }

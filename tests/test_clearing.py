@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,6 +23,7 @@ from scipy.optimize import linprog
 import gpustress as gs
 from bits import differing_arrays, same_bits
 from build import examples
+from gpustress.backends import network_layout
 from gpustress.backends.native import NativeBackend, levels
 from gpustress.obligations import Obligations
 from kernel_driver import require_native
@@ -105,6 +110,20 @@ def test_seniors_are_paid_before_juniors(solver: str) -> None:
         gs.Network(edges, nodes), solver=solver
     )  # outside stands with c, in rank 0, unless told
     assert senior.equity[0] == pytest.approx([0, 0, 5 * 4 / 6, 0], rel=1e-14)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_who_cannot_meet_its_seniors_takes_nothing_back_from_its_juniors(solver: str) -> None:
+    """By hand: b gets 1 of 10 and owes 9 in rank 0; c, its junior creditor, has 0.4 for e (0.3), then d."""
+    edges = {
+        "debtor": list("abbcc"), "creditor": list("bsced"), "amount": [10.0, 9.0, 2.0, 0.3, 3.0],
+        "rank": [0, 0, 1, 0, 1],
+    }  # fmt: skip
+    net = gs.Network(edges, {"name": list("abcdes"), "external_assets": [1.0, 0, 0.4, 0, 0, 0]})
+    result = gs.clear(net, solver=solver)
+    assert result.payments[0] == pytest.approx([1.0, 1.0, 0.4, 0, 0, 0], rel=1e-14)
+    assert result.equity[0] == pytest.approx([0, 0, 0, 0.1, 0.3, 1.0], rel=1e-12)
+    assert result.round.tolist() == [[1, 1, 1, 0, 0, 0]]
 
 
 def test_three_banks_of_the_neva_exercises() -> None:
@@ -603,6 +622,72 @@ def test_blocks_give_what_all_shocks_together_do(backend: str) -> None:
         gs.clear_blocks(net, shocks, shocks=0)
     with pytest.raises(gs.InputError, match="means nothing where blocks are given"):
         gs.clear_blocks(net, iter([shocks]), shocks=3)
+
+
+def test_what_clearing_adds_to_its_result_is_bounded(backend: str) -> None:
+    """As Python counts; what native's threads take is in the next test."""
+    nodes, memory = 100, 1_000_000
+    net = gs.Network.from_scipy(0.01 * sparse.eye_array(nodes, k=1), external_liabilities=np.ones(nodes))
+    gs.clear(net, backend=backend)  # what a first call imports
+    for shocks in (1_000, 4_000):
+        given = np.random.default_rng(0).uniform(0.0, 2.0, (shocks, nodes))
+        tracemalloc.start()
+        result = gs.clear(net, given, memory=memory, backend=backend)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        arrays = (getattr(result, field.name) for field in dataclasses.fields(result))
+        kept = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+        assert kept == shocks * (nodes * 28 + 12)
+        assert peak <= kept + memory
+
+
+def test_native_takes_no_more_threads_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_native()
+    net, shocks = batch_of_shocks()
+    native, taken = NativeBackend(threads=8), []
+    kernels = native._kernels
+
+    class Watched:
+        clearing_bytes = staticmethod(kernels.clearing_bytes)
+
+        @staticmethod
+        def clear(level: str, network: Any, job: Any, threads: int) -> None:
+            taken.append(threads)
+            kernels.clear(level, network, job, threads)
+
+    monkeypatch.setattr(native, "_kernels", Watched)
+    owed = Obligations.of(net)
+    of_thread = kernels.clearing_bytes(native.level, network_layout.network(owed))
+    assert 8 * 60 * 9 * kernels.lanes(native.level) < of_thread < 8 * 60 * 30 * kernels.lanes(native.level)
+    for memory in (1, of_thread, 3 * of_thread + 1, 100 * of_thread):
+        native.clear(owed, shocks, (1.0, 1.0), "greatest", memory)
+    assert taken == [1, 1, 3, 8]
+
+
+def test_ctrl_c_ends_clearing_in_the_kernels() -> None:
+    require_native()
+    script = """
+import os, signal, threading, time
+import numpy as np
+from scipy import sparse
+import gpustress as gs
+net = gs.Network.from_scipy(sparse.eye_array(3000, k=1))  # where nobody has anything all fail, in as many rounds
+shocks = np.zeros((4000, 3000))
+gs.clear(net, shocks[:1] + 1.0, backend="native")
+sent = []
+def interrupt():
+    time.sleep(0.5); sent.append(time.monotonic()); os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    gs.clear(net, shocks, backend="native")
+    print("done")
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - sent[0] < 30.0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.stderr) == ("interrupted True\n", "")
 
 
 class Unable:

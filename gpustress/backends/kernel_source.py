@@ -56,3 +56,12 @@ def listed(header: str, macro: str) -> tuple[tuple[str, str], ...]:
     if definition is None:
         raise ImportError(f"{folder() / header} has no list {macro}")
     return tuple(re.findall(r"X\((\w+), (\w+)\)", definition[1]))
+
+
+@cache
+def constant(header: str, name: str) -> str:
+    """What a header says of a constant: ``constexpr TYPE NAME = VALUE;``."""
+    definition = re.search(rf"^constexpr \w+ {name} = (.*?);", read(header), re.MULTILINE)
+    if definition is None:
+        raise ImportError(f"{folder() / header} has no constant {name}")
+    return definition[1]

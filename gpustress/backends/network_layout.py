@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .kernel_source import listed
+from .kernel_source import constant, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,5 +40,15 @@ def network(obligations: Obligations) -> dict[str, Any]:
         "nodes": obligations.nodes,
         "obligations": len(obligations.debtor),
         "edges": len(creditors.data),
+        "most_ranks": int(np.diff(obligations.first).max(initial=0)),
+        "most_in_chunk": _most_in_chunk(obligations),
         "largest": obligations.largest,
     }
+
+
+def _most_in_chunk(obligations: Obligations) -> int:
+    """Obligations of a chunk of nodes at most; chunks as in kernels/debts.h."""
+    chunks = int(constant("debts.h", "CHUNKS"))
+    size = -(-obligations.nodes // chunks)
+    ends = obligations.first[np.minimum(np.arange(chunks + 1) * size, obligations.nodes)]
+    return int(np.diff(ends).max())

@@ -136,9 +136,7 @@ class NativeBackend:
     ) -> ClearingOutcome:
         """A clearing vector for each row of `external_assets` (S, N), by the fixed point."""
         outcome, given = ClearingOutcome.empty(*external_assets.shape), network(obligations)
-        of_thread = self._kernels.clearing_bytes(
-            self.level, given["nodes"], given["obligations"], given["edges"]
-        )
+        of_thread = self._kernels.clearing_bytes(self.level, given)
         job = vars(outcome) | {
             "alpha": costs[0],
             "beta": costs[1],
