@@ -16,7 +16,7 @@ import pytest
 import build
 import gpustress as gs
 from gpustress.backends import ENVIRONMENT_VARIABLE, get_backend, self_test
-from gpustress.backends.base import Block, Hardware, Outcome, Series
+from gpustress.backends.base import Block, ClearingOutcome, Hardware, Outcome, Series
 from gpustress.backends.native import backend as native
 from gpustress.backends.numpy import NumpyBackend
 from gpustress.program import Program
@@ -115,6 +115,17 @@ AMOUNT_ARRAYS = ("lowest_liquidity", "final_cash", "total", "npv", "trough", "se
 def test_the_self_test_asks_for_amounts_not_for_bits(name: str) -> None:
     assert self_test.fault(wrong(name, 1e-10)()) == ""
     assert self_test.fault(wrong(name, np.nan)()) != ""
+
+
+@pytest.mark.parametrize("name", ["payments", "equity", "round", "rounds"])
+def test_the_self_test_sees_a_wrong_number_of_a_clearing(name: str) -> None:
+    def clear(self: Fake, *question: Any) -> ClearingOutcome:
+        outcome = NumpyBackend.clear(self, *question)
+        array = getattr(outcome, name).copy()
+        array[-1] += 1e-8 if array.dtype == np.float64 else 1
+        return dataclasses.replace(outcome, **{name: array})
+
+    assert f"{name} of a clearing" in self_test.fault(fake(clear=clear)())
 
 
 def test_a_backend_is_tested_once_a_process_on_one_thread(register: Any, system: gs.System) -> None:

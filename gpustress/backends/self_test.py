@@ -1,4 +1,4 @@
-"""A backend shows that it computes: one path of a small system, against what the reference gives."""
+"""A backend shows that it computes: one path of a small system, and a small network cleared, as the reference does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..compilation import compile_program
+from ..network import Network
+from ..obligations import ACCURACY, Obligations
 from ..system import System
-from .base import Block, Outcome, Series
+from .base import Block, ClearsNetworks, Outcome, Series
 from .numpy import NumpyBackend
 
 if TYPE_CHECKING:
@@ -116,4 +118,25 @@ def fault(backend: Backend) -> str:
         tolerance = AMOUNTS * largest if right.dtype == np.float64 else 0
         if given.shape != right.shape or not (np.abs(given - right) <= tolerance).all():
             return f"in its self test {field.name} is {given.tolist()} instead of {right.tolist()}"
+    return _fault_of_clearing(backend) if isinstance(backend, ClearsNetworks) else ""
+
+
+def _fault_of_clearing(backend: ClearsNetworks) -> str:
+    """The same of a network with ranks, a circle and default costs, under a few shocks."""
+    edges = {
+        "debtor": list("abcac"),
+        "creditor": list("bcadd"),
+        "amount": [4.0, 5.0, 3.0, 2.0, 1.0],
+        "rank": [0, 1, 0, 1, 1],
+    }
+    nodes = {"name": list("abcd"), "external_liabilities": [1.0, 1.0, 0.0, 2.0]}
+    owed = Obligations.of(Network(edges, nodes))
+    shocks = np.array([[9.0, 9.0, 9.0, 9.0], [1.0, 2.0, 0.5, 0.0], [5.0, 0.0, 0.0, 1.0]])
+    ours, right = (
+        one.clear(owed, shocks, (0.8, 0.9), "greatest", 1 << 24) for one in (backend, NumpyBackend())
+    )
+    for name in ("payments", "equity", "round", "rounds"):
+        given, wanted = getattr(ours, name), getattr(right, name)
+        if given.shape != wanted.shape or not (np.abs(given - wanted) <= 10 * ACCURACY * owed.largest).all():
+            return f"in its self test {name} of a clearing is {given.tolist()} instead of {wanted.tolist()}"
     return ""
