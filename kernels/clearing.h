@@ -91,7 +91,8 @@ GPUSTRESS_FUNCTION real part_of(const Network& n, index32 k, real lacking) { ret
 // Set what a node needs, as its lanes have defaulted or not.
 GPUSTRESS_FUNCTION void set_need(const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks, int i) {
     const real reduced = fused(all_lanes(job.alpha), own_of(job, shocks, i), all_lanes(job.beta * n.claims[i]));
-    s.need[i] = select(mask_of(s.fails[i]), all_lanes(n.total[i]) - reduced, s.lack[i]);
+    const real as_it_is = select(mask_of(s.varies[i]), s.lack[i], all_lanes(-infinity()));
+    s.need[i] = select(mask_of(s.fails[i]), all_lanes(n.total[i]) - reduced, as_it_is);
 }
 
 template <class Crowd>
@@ -156,6 +157,7 @@ GPUSTRESS_STEP mask save(const Crowd& crowd, const Network& n, const Clearing& j
 template <bool RANKED, class Crowd>
 GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going) {
     gather_open(crowd, n, s.open);
+    const real beta = all_lanes(job.beta);
     mask moving = going;
     for (int update = 0; update < MOST_UPDATES && crowd.some(moving); ++update) {
         mask moves = no_lane();
@@ -163,13 +165,14 @@ GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const 
             const Lanes<real> fresh = s.fresh;
             const index32 base = n.first[chunk * chunk_nodes(n) < n.nodes ? chunk * chunk_nodes(n) : n.nodes];
             each_open(crowd, n, s.open, chunk, [&](int i) {
-                const real lacking = lacking_of(n, job, s, i, reaching(n, s.open, s.unpaid, i)), least = all_lanes(AT_REST * n.total[i]);
-                const mask varies = moving & mask_of(s.varies[i]);
+                const real loss = reaching(n, s.open, s.unpaid, i), least = all_lanes(AT_REST * n.total[i]);
+                const real lacking = crowd.some(mask_of(s.fails[i] ^ s.varies[i])) ? lacking_of(n, job, s, i, loss)
+                                                                                  : between(fused(beta, loss, s.need[i]), n.total[i]);
                 const index32 begin = n.first[i], end = RANKED ? n.first[i + 1] : begin + 1;
                 for (index32 k = begin; k < end; ++k) {
                     const real before = s.unpaid[k], after = part_of(n, k, lacking);
-                    moves = moves | (varies & (size_of(after - before) > least));
-                    fresh[k - base] = select(varies, after, before);
+                    moves = moves | (moving & (size_of(after - before) > least));
+                    fresh[k - base] = select(moving, after, before);
                 }
             });
             each_open(crowd, n, s.open, chunk, [&](int i) {

@@ -52,7 +52,6 @@ struct Crowd {
     GPUSTRESS_METHOD void each(int count, Body body) const {
         for (int i = 0; i < count; ++i) body(i);
     }
-    GPUSTRESS_METHOD bool leads() const { return true; }
     GPUSTRESS_METHOD bool leads_lane() const { return true; }
     GPUSTRESS_METHOD bool first_lane() const { return true; }
     GPUSTRESS_METHOD bool some(mask m) const { return some_lane(m); }
