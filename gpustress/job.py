@@ -10,9 +10,9 @@ from .arguments import whole_number
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
 from .errors import InputError, Problem, bad_argument, nearest, shown
+from .estimates import ScenarioRun
 from .factor_paths import FactorPaths, check_factor_paths, read_factor_paths
 from .program import Program
-from .result import ScenarioRun
 from .scenarios import Scenarios
 from .schema import EFFECTS
 from .system import System

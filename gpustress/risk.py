@@ -10,8 +10,8 @@ import numpy as np
 
 from .book import check_horizon, claims, losses, path_losses, read_book
 from .errors import bad_argument
-from .result import result_table
-from .sampling import CONFIDENCE, normal_deviate, quantile_rank, quantile_with_error
+from .estimates import result_table
+from .sampling import CONFIDENCE, normal_deviate, quantile_rank, quantile_with_error, root_spread
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,7 +147,7 @@ def expected_shortfall(
         # Sorted, so that not a bit depends on the order of the paths.
         excess = np.sort(split[rank:] - split[rank - 1])
         value = split[rank - 1] + excess.sum() / tail
-        error = _spread(excess.sum(), np.square(excess).sum(), count) / tail
+        error = root_spread(excess.sum(), np.square(excess).sum(), count) / tail
         rows.append((value, error, value - deviate * error, value + deviate * error))
     return _estimate(rows, sample.ndim, level, confidence)
 
@@ -234,7 +234,7 @@ class _TailFailures:
         contribution = (weighted * loss).sum(axis=1) / self.mass
         excess = loss - (self.near[entity] * loss).sum(axis=1, keepdims=True)
         squares = (above + self.weight**2 * at) * np.square(excess)
-        error = _spread((weighted * excess).sum(axis=1), squares.sum(axis=1), self.count) / self.mass
+        error = root_spread((weighted * excess).sum(axis=1), squares.sum(axis=1), self.count) / self.mass
         return contribution, error
 
 
@@ -270,16 +270,6 @@ class _Tail:
             at[entity] = np.bincount(period[self.at], minlength=periods)
             near[entity] = np.bincount(period[self.near], self.near_weight, minlength=periods)
         return _TailFailures(self.count, self.mass, self.weight, above, at, near)
-
-
-def _spread(total: Any, squares: Any, count: int) -> Any:
-    """sqrt(P) times a sample's standard deviation, from its sum and sum of squares; nan below two values.
-
-    Over the mass of the tail, (1 - level) P, it is the standard error of a mean over the tail.
-    """
-    if count < 2:
-        return total * np.nan
-    return np.sqrt(np.maximum(squares - np.square(total) / count, 0.0) * (count / (count - 1)))
 
 
 def _binomial_quantile(probability: float, count: int, share: float) -> int:

@@ -89,12 +89,27 @@ def quantile_with_error(ordered: NDArray[Any], level: float) -> tuple[float, flo
     count = ordered.size
     if count == 0:
         return np.nan, np.nan
-    rank, _ = quantile_rank(level, count)
+    rank, low, high = quantile_ranks(level, count)
     value = float(ordered[rank - 1])
     if count == 1:
         return value, np.nan
-    deviate = normal_deviate(CONFIDENCE)
-    reach = deviate * np.sqrt(count * level * (1.0 - level))
+    return value, float(ordered[high - 1] - ordered[low - 1]) / (2.0 * normal_deviate(CONFIDENCE))
+
+
+def quantile_ranks(level: float, count: int) -> tuple[int, int, int]:
+    """Of `count` values: the rank of the quantile, and those of the ends of its CONFIDENCE interval (Woodruff)."""
+    rank, _ = quantile_rank(level, count)
+    reach = normal_deviate(CONFIDENCE) * np.sqrt(count * level * (1.0 - level))
     low = max(int(np.floor(level * count - reach)), 1)
     high = min(int(np.ceil(level * count + reach)), count)
-    return value, float(ordered[high - 1] - ordered[low - 1]) / (2.0 * deviate)
+    return rank, low, high
+
+
+def root_spread(total: Any, squares: Any, count: int) -> Any:
+    """sqrt(P) times a sample's standard deviation, from its sum and sum of squares; nan below two values.
+
+    Over the mass of the tail, (1 - level) P, it is the standard error of a mean over the tail.
+    """
+    if count < 2:
+        return total * np.nan
+    return np.sqrt(np.maximum(squares - np.square(total) / count, 0.0) * (count / (count - 1)))

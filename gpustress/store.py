@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from .compilation import compile_program
 from .errors import InputError, Problem, bad_argument, shown
+from .estimates import FIGURES, ScenarioRun
 from .folders import check_writable, target_of, whole_folder
-from .result import FIGURES, MeasureResult, Result, ScenarioRun
+from .result import MeasureResult, Result
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, SUMMARIES
 from .schema import CAUSES
 from .system import read_system

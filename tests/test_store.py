@@ -13,7 +13,7 @@ import pytest
 
 from gpustress import store
 from gpustress.errors import InputError
-from gpustress.result import FIGURES
+from gpustress.estimates import FIGURES
 from gpustress.result_schema import RESULT_SCHEMAS, STORED
 from gpustress.scenarios import Scenarios
 from gpustress.store import check_target, read_result
