@@ -11,7 +11,7 @@ import numpy as np
 from .book import check_horizon, claims, losses, path_losses, read_book
 from .errors import bad_argument
 from .estimates import result_table
-from .sampling import CONFIDENCE, normal_deviate, quantile_rank, quantile_with_error, root_spread
+from .sampling import CONFIDENCE, check_share, normal_deviate, quantile_rank, quantile_with_error, root_spread
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -188,7 +188,7 @@ def contributions(
     either side of it.
     """
     check_horizon(horizon)
-    _check_share("level", level)
+    check_share("level", level)
     book = read_book(run.system, positions)
     by_entity = book.loss_by_entity(run.system.settings, len(run.entities), horizon)
     shape = (len(run.runs), len(book.names))
@@ -294,15 +294,9 @@ def _estimate(rows: list[tuple[Any, ...]], dimensions: int, level: float, confid
     return RiskEstimate(value, error, low, high, float(level), float(confidence))
 
 
-def _check_share(name: str, value: float) -> None:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value < 1.0:
-        raise bad_argument(name, value, "has to lie strictly between 0 and 1", "Write a number such as 0.99.")
-
-
 def _checked(loss: ArrayLike, level: float, confidence: float) -> NDArray[np.float64]:
-    _check_share("level", level)
-    _check_share("confidence", confidence)
+    check_share("level", level)
+    check_share("confidence", confidence)
     try:
         losses = np.asarray(loss, dtype=np.float64)
     except (TypeError, ValueError) as fault:
