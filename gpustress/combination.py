@@ -107,8 +107,9 @@ class _Sums:
         pair_of = np.full(len(self._runs), -1, dtype=np.int64)
         pair_of[[second for _, second in self._pairs]] = np.arange(len(self._pairs))
         pair, entity = pair_of[run], _places(table, "entity", self._system.entity_names)
+        paired = pair >= 0  # the other run of the scenario may be none of the summary's
         for sums, column in zip(self._contagion, ("added", "spared"), strict=True):
-            np.add.at(sums, (pair, entity), _numbers_of(table, column))
+            np.add.at(sums, (pair[paired], entity[paired]), _numbers_of(table, column)[paired])
 
         table, run = self._known("payback", shard)
         measure = _places(table, "measure", self._system.measure_names)

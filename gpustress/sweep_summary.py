@@ -267,7 +267,8 @@ class SweepSummary:
         kind, _, name = figure.partition(":")
         if kind == "failure":
             failed = self.failure_counts[:, self.entities.index(name)].sum(axis=(1, 2))
-            return binomial_error(failed / self.paths, self.paths)
+            share: NDArray[np.float64] = failed / self.paths
+            return binomial_error(share, self.paths)
         (one,) = _figures("target_error", figure, self.system, self.books, ())
         return self.moments[:, self._place[one]].standard_errors()
 
