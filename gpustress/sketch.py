@@ -115,7 +115,7 @@ def excess_halves(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArr
 def bucket_sums(
     bucket: NDArray[np.int32], count: NDArray[np.int64], high: NDArray[np.int64], low: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Sum of the values of each bucket, from their number and the sums of their `excess_halves`; it has to be finite."""
+    """Sum of the values of each bucket, from their number and the sums of their `excess_halves`; below 1e308."""
     magnitude = np.abs(bucket.astype(np.int64))
     inner = (magnitude << _SHIFT).view(np.float64)
     last_place = np.spacing(inner)

@@ -156,12 +156,13 @@ class Tally:
         """Whole numbers: they add up in any order."""
         periods = self._periods
         cells = len(CAUSES) * periods
+        short = np.int16 if cells <= np.iinfo(np.int16).max else np.int32  # half of the time is memory's
         of_entity = np.arange(self._added.shape[1], dtype=np.int64) * cells
         of_measure = np.arange(outcome.payback.shape[2], dtype=np.int64) * periods
         for run in range(len(self._job.runs)):
-            cell = np.multiply(outcome.cause[run, block], periods, dtype=np.int64)
-            cell += outcome.failed_at[run, block]
-            cell += of_entity
+            place = np.multiply(outcome.cause[run, block], periods, dtype=short)
+            place += outcome.failed_at[run, block]
+            cell = place + of_entity
             self._failures[run] += np.bincount(cell.ravel(), minlength=self._failures.shape[1])
             if len(of_measure):
                 cell = outcome.payback[run, block] + of_measure
@@ -340,7 +341,10 @@ def _runs_of(found: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.in
     begins[:, 0] = True
     np.not_equal(found[:, 1:], found[:, :-1], out=begins[:, 1:])
     start = np.flatnonzero(begins)
-    return start, np.diff(start, append=found.size)
+    length = np.empty_like(start)
+    np.subtract(start[1:], start[:-1], out=length[:-1])
+    length[-1] = found.size - start[-1]
+    return start, length
 
 
 def _keys(found: NDArray[np.int32], start: NDArray[np.int64], slot: int) -> NDArray[np.int64]:

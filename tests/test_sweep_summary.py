@@ -1,4 +1,4 @@
-"""A sweep's tables are a result's on the same paths: counts to the bit, the others within the errors that they state."""
+"""A sweep's tables are a result's on the same paths: counts to the bit, the others within the errors they state."""
 
 from pathlib import Path
 
