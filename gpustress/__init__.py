@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     from .single_path import Replay as Replay
     from .single_path import replay as replay
     from .store import read_result as read_result
+    from .sweep_progress import SweepProgress as SweepProgress
+    from .sweep_result import Sweep as Sweep
+    from .sweep_result import SweepStatus as SweepStatus
+    from .sweep_result import read_sweep as read_sweep
+    from .sweep_result import sweep_status as sweep_status
+    from .sweeping import sweep as sweep
     from .system import System as System
     from .system import read_system as read_system
 
@@ -65,6 +71,9 @@ _MODULE_OF = {
     "RiskEstimate": "risk",
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
+    "Sweep": "sweep_result",
+    "SweepProgress": "sweep_progress",
+    "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
     "claims": "risk",
@@ -76,10 +85,13 @@ _MODULE_OF = {
     "fire_sales": "common_assets",
     "losses": "risk",
     "read_result": "store",
+    "read_sweep": "sweep_result",
     "read_system": "system",
     "reconstruct": "reconstruction",
     "replay": "single_path",
     "simulate": "simulation",
+    "sweep": "sweeping",
+    "sweep_status": "sweep_result",
     "value_at_risk": "risk",
 }
 
