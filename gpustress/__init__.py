@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     from .single_path import Replay as Replay
     from .single_path import replay as replay
     from .store import read_result as read_result
+    from .sweep_progress import SweepProgress as SweepProgress
+    from .sweep_result import Sweep as Sweep
+    from .sweep_result import SweepStatus as SweepStatus
+    from .sweep_result import read_sweep as read_sweep
+    from .sweep_result import sweep_status as sweep_status
+    from .sweeping import sweep as sweep
     from .system import System as System
     from .system import read_system as read_system
     from .valuations import BlackCox as BlackCox
@@ -82,6 +88,9 @@ _MODULE_OF = {
     "RogersVeraart": "valuations",
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
+    "Sweep": "sweep_result",
+    "SweepProgress": "sweep_progress",
+    "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
     "claims": "risk",
@@ -95,10 +104,13 @@ _MODULE_OF = {
     "losses": "risk",
     "read_network": "network_files",
     "read_result": "store",
+    "read_sweep": "sweep_result",
     "read_system": "system",
     "reconstruct": "reconstruction",
     "replay": "single_path",
     "simulate": "simulation",
+    "sweep": "sweeping",
+    "sweep_status": "sweep_result",
     "value_at_risk": "risk",
     "value_network": "network_valuation",
 }

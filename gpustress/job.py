@@ -10,9 +10,9 @@ from .arguments import whole_number
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
 from .errors import InputError, Problem, bad_argument, nearest, shown
+from .estimates import ScenarioRun
 from .factor_paths import FactorPaths, check_factor_paths, read_factor_paths
 from .program import Program
-from .result import ScenarioRun
 from .scenarios import Scenarios
 from .schema import EFFECTS
 from .system import System
@@ -69,6 +69,25 @@ def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factor
     ------
     InputError
     """
+    several = check_effects(system, effects)
+    chosen = make_scenarios(system, scenarios)
+    given = read_factor_paths(system, factors)
+    program = compile_program(system, chosen.table, several)
+    check_factor_paths(system, program, given)
+    own_names = (
+        [name.rsplit("/", 1)[0] for name in program.scenarios] if len(several) > 1 else program.scenarios
+    )
+    runs = tuple(ScenarioRun(*run) for run in zip(program.scenarios, own_names, program.effects, strict=True))
+    return Job(system, chosen.table, chosen.coordinates, program, runs, given)
+
+
+def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ...]:
+    """One kind of effects or several, of what is a system.
+
+    Raises
+    ------
+    InputError
+    """
     if not isinstance(system, System):
         raise bad_argument(
             "system", system, "is no System", "Make one with System(...) or read_system(folder)."
@@ -81,15 +100,7 @@ def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factor
         raise bad_argument(
             "effects", effects, "names none, or one twice", f"Choose from {', '.join(EFFECTS)}."
         )
-    chosen = _scenarios(system, scenarios)
-    given = read_factor_paths(system, factors)
-    program = compile_program(system, chosen.table, several)
-    check_factor_paths(system, program, given)
-    own_names = (
-        [name.rsplit("/", 1)[0] for name in program.scenarios] if len(several) > 1 else program.scenarios
-    )
-    runs = tuple(ScenarioRun(*run) for run in zip(program.scenarios, own_names, program.effects, strict=True))
-    return Job(system, chosen.table, chosen.coordinates, program, runs, given)
+    return several
 
 
 def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
@@ -101,7 +112,8 @@ def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(str(name) for name in value)
 
 
-def _scenarios(system: System, scenarios: Any) -> Scenarios:
+def make_scenarios(system: System, scenarios: Any) -> Scenarios:
+    """What was given as scenarios; None: the system's own."""
     if scenarios is None:
         return Scenarios(system.scenarios)
     return scenarios if isinstance(scenarios, Scenarios) else Scenarios(scenarios)

@@ -8,44 +8,31 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
 
-from .errors import bad_argument
-from .result_schema import RESULT_SCHEMAS
-from .sampling import binomial_error, difference_error, mean_with_error, quantile_with_error
+from .estimates import (
+    FIGURES,
+    QUANTILES,
+    ScenarioRun,
+    check_contagion,
+    contagion_pairs,
+    contagion_table,
+    failure_curve_table,
+    failures_table,
+    rows_table,
+)
+from .sampling import binomial_error, mean_with_error, quantile_with_error
 from .schema import CAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from os import PathLike
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from .system import System
 
-FIGURES: Final = ("total", "npv", "trough", "payback")
-QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-ANY_CAUSE: Final = "any"
 COUNTED_AT_ONCE: Final = 1 << 20  # paths x entities whose failures are counted in one go: a few megabytes
-
-
-@dataclass(frozen=True)
-class ScenarioRun:
-    """One scenario under one set of effects.
-
-    Attributes
-    ----------
-    name : str
-        Unique: the scenario's, or NAME/EFFECTS where several effects were asked for.
-    scenario : str
-        The scenario's own name.
-    effects : str
-        "none", "first_round" or "full".
-    """
-
-    name: str
-    scenario: str
-    effects: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,25 +185,7 @@ class Result:
             scenario, entity, cause (``any`` first), probability, standard_error (binomial), mean_period (null
             where nobody fails), and a grid's coordinates.
         """
-        by_cause = self.failure_counts
-        counts = np.concatenate(
-            [by_cause.sum(axis=2, keepdims=True), by_cause], axis=2
-        )  # (S, N, 1 + causes, T)
-        failed = counts.sum(axis=3)
-        share = failed / self.paths
-        with np.errstate(invalid="ignore"):
-            mean_period = counts @ np.arange(self.periods, dtype=np.float64) / failed
-        run, entity, cause = np.indices(share.shape)
-        return self._table(
-            "failures",
-            run,
-            scenario=(self.scenarios, run),
-            entity=(self.entities, entity),
-            cause=((ANY_CAUSE, *CAUSES[1:]), cause),
-            probability=share,
-            standard_error=binomial_error(share, self.paths),
-            mean_period=mean_period,
-        )
+        return failures_table(self, self.failure_counts)
 
     def failure_curve(self) -> pa.Table:
         """Probability of having failed by the end of each period.
@@ -226,17 +195,7 @@ class Result:
         pyarrow.Table
             scenario, entity, period, probability, standard_error (binomial), and a grid's coordinates.
         """
-        share = self.failure_counts.sum(axis=2).cumsum(axis=2) / self.paths
-        run, entity, period = np.indices(share.shape)
-        return self._table(
-            "failure_curve",
-            run,
-            scenario=(self.scenarios, run),
-            entity=(self.entities, entity),
-            period=period,
-            probability=share,
-            standard_error=binomial_error(share, self.paths),
-        )
+        return failure_curve_table(self, self.failure_counts)
 
     def measure_summary(self) -> pa.Table:
         """Mean and quantiles of every measure's figures.
@@ -255,17 +214,7 @@ class Result:
             for figure in FIGURES
             for statistic, value, error in self._statistics(figure, getattr(result, figure)[run])
         ]
-        run, measure, figure, statistic, value, error = zip(*rows, strict=True) if rows else ((),) * 6
-        return self._table(
-            "measure_summary",
-            np.array(run, dtype=np.intp),
-            scenario=(self.scenarios, np.array(run, dtype=np.intp)),
-            measure=list(measure),
-            figure=list(figure),
-            statistic=list(statistic),
-            value=np.array(value, dtype=np.float64),
-            standard_error=np.array(error, dtype=np.float64),
-        )
+        return rows_table("measure_summary", self, rows)
 
     def contagion(self) -> pa.Table:
         """What contagion adds to each entity's probability of failing: full against first_round.
@@ -281,45 +230,23 @@ class Result:
         InputError
             No scenario ran with both.
         """
+        check_contagion(self.runs)
         pairs = self.contagion_pairs()
-        if not pairs:
-            raise bad_argument(
-                "effects",
-                sorted({run.effects for run in self.runs}),
-                "contagion is the difference between two runs, and no scenario ran with both effects",
-                'Simulate with effects=["first_round", "full"].',
-            )
-        alone, full, added, spared = (np.empty((len(pairs), len(self.entities))) for _ in range(4))
+        counts = {
+            name: np.empty((len(pairs), len(self.entities)), dtype=np.int64)
+            for name in ("first_round", "full", "added", "spared")
+        }
         for row, (first, second) in enumerate(pairs):
             judged_alone = self.failed_at[first] < self.periods
             with_all = self.failed_at[second] < self.periods
-            alone[row], full[row] = judged_alone.mean(axis=0), with_all.mean(axis=0)
-            added[row] = (with_all & ~judged_alone).mean(axis=0)
-            spared[row] = (judged_alone & ~with_all).mean(axis=0)
-        pair, entity = np.indices(full.shape)
-        second_run = np.array([second for _, second in pairs])[pair]
-        return self._table(
-            "contagion",
-            second_run,
-            scenario=(tuple(run.scenario for run in self.runs), second_run),
-            entity=(self.entities, entity),
-            first_round=alone,
-            full=full,
-            difference=added - spared,
-            standard_error=difference_error(added, spared, self.paths),
-            added=added,
-            spared=spared,
-        )
+            counts["first_round"][row], counts["full"][row] = judged_alone.sum(axis=0), with_all.sum(axis=0)
+            counts["added"][row] = (with_all & ~judged_alone).sum(axis=0)
+            counts["spared"][row] = (judged_alone & ~with_all).sum(axis=0)
+        return contagion_table(self, counts, pairs)
 
     def contagion_pairs(self) -> list[tuple[int, int]]:
         """Places in `runs` of first_round and full, for each scenario that ran with both."""
-        place = {(run.scenario, run.effects): i for i, run in enumerate(self.runs)}
-        scenarios = dict.fromkeys(run.scenario for run in self.runs)
-        return [
-            (place[name, "first_round"], place[name, "full"])
-            for name in scenarios
-            if (name, "first_round") in place and (name, "full") in place
-        ]
+        return contagion_pairs(self.runs)
 
     def write(self, folder: str | PathLike[str]) -> None:
         """Store the result as a folder of Parquet files, whole or not at all; see `store.write_result`."""
@@ -340,51 +267,6 @@ class Result:
         if figure == "payback":
             never = (self.paths - paid_back) / self.paths
             yield "share_never", never, binomial_error(never, self.paths)
-
-    def _table(self, name: str, run: NDArray[np.intp], **columns: Any) -> pa.Table:
-        """A table of `RESULT_SCHEMAS[name]`; `run` says for each row where its coordinates are.
-
-        A column is an array (nan stands for null), a list of strings, or names and which of them each row
-        holds.
-        """
-        return result_table(name, self, run, columns)
-
-
-def result_table(name: str, result: Result, run: NDArray[np.intp], columns: Mapping[str, Any]) -> pa.Table:
-    """An Arrow table of results by its schema, with the coordinates of each row's scenario.
-
-    Parameters
-    ----------
-    name : str
-        Of the schema in ``RESULT_SCHEMAS``.
-    result : Result
-    run : ndarray of int
-        Each row's place in ``result.runs``.
-    columns : mapping
-        By name: an array (nan stands for null), a list of strings, or a pair of names and an array that says
-        which of them each row holds.
-    """
-    coordinates = result.coordinates
-    addresses = (
-        [] if coordinates is None else [column for column in coordinates.column_names if column != "scenario"]
-    )
-    schema = RESULT_SCHEMAS[name].arrow(addresses)
-    arrays = {column: _column(values, schema.field(column).type) for column, values in columns.items()}
-    if coordinates is not None and addresses:
-        place = {scenario: row for row, scenario in enumerate(coordinates["scenario"].to_pylist())}
-        of_run = np.array([place[run.scenario] for run in result.runs], dtype=np.int64)
-        rows = pa.array(of_run[np.ravel(run)])
-        arrays |= {address: coordinates[address].combine_chunks().take(rows) for address in addresses}
-    return pa.Table.from_arrays([arrays[field.name] for field in schema], schema=schema)
-
-
-def _column(values: Any, kind: pa.DataType) -> pa.Array:
-    if isinstance(values, tuple):
-        names, which = values
-        return pa.array(list(names), type=kind).take(pa.array(np.ravel(which)))
-    if isinstance(values, np.ndarray):
-        return pa.array(np.ravel(values), type=kind, from_pandas=True)
-    return pa.array(values, type=kind)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

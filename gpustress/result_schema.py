@@ -3,64 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
-import pyarrow as pa
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from .result_columns import ResultColumn, ResultSchema
+from .sweep_schema import SHARD_SCHEMAS, SHARDS, SWEEP_SCHEMAS
 
 RESULT_SCHEMA_VERSION: Final = 1  # rises when a column is added, renamed or changes its meaning
-
-Type = Literal["string", "category", "float", "int64", "int16", "boolean"]
-
-_ARROW: Final[dict[Type, pa.DataType]] = {
-    "string": pa.string(),
-    "category": pa.dictionary(pa.int32(), pa.string()),
-    "float": pa.float64(),
-    "int64": pa.int64(),
-    "int16": pa.int16(),
-    "boolean": pa.bool_(),
-}
-
-
-@dataclass(frozen=True)
-class ResultColumn:
-    """One column of a table of results; `category` is a string, dictionary encoded."""
-
-    name: str
-    type: Type
-    doc: str
-
-
-@dataclass(frozen=True)
-class ResultSchema:
-    """One table of results.
-
-    Attributes
-    ----------
-    name : str
-        Also the name of its file, where it is stored.
-    doc : str
-        What a row is, and in which order rows come.
-    columns : tuple of ResultColumn
-    coordinates : bool
-        Whether a grid's coordinates follow as further columns.
-    """
-
-    name: str
-    doc: str
-    columns: tuple[ResultColumn, ...]
-    coordinates: bool = True
-
-    def arrow(self, coordinates: Iterable[str] = ()) -> pa.Schema:
-        """The Arrow schema, with a float column for each of the `coordinates`."""
-        fields = [pa.field(column.name, _ARROW[column.type]) for column in self.columns]
-        if self.coordinates:
-            fields += [pa.field(address, pa.float64()) for address in coordinates]
-        return pa.schema(fields)
-
 
 _SCENARIO = ResultColumn(
     "scenario", "string", "the run: a scenario's name, or NAME/EFFECTS where several effects ran"
@@ -347,7 +295,9 @@ NETWORK_SCHEMAS: Final = (
     FIRE_SALES_SUMMARY,
 )
 
-RESULT_SCHEMAS: Final[dict[str, ResultSchema]] = {schema.name: schema for schema in _TABLES}
+RESULT_SCHEMAS: Final[dict[str, ResultSchema]] = {
+    schema.name: schema for schema in (*_TABLES, *SWEEP_SCHEMAS)
+}
 
 STORED: Final = ("entities", "measures", "series")  # one row a path and more; written piece by piece
 SUMMARIES: Final = (
@@ -390,13 +340,16 @@ The manifest is written last and the folder appears whole or not at all. The sam
 def result_tables_markdown() -> str:
     """Return the reference page of all tables of results, docs/results.md."""
     parts = [_INTRODUCTION]
-    for schema in (*RESULT_SCHEMAS.values(), *NETWORK_SCHEMAS):
-        star = " \\*" if schema.coordinates else ""
-        rows = "".join(f"| {column.name} | {column.type} | {column.doc} |\n" for column in schema.columns)
-        parts.append(
-            f"## {schema.name}{star}\n\n{schema.doc}\n\n| column | type | what |\n|---|---|---|\n{rows}"
-        )
+    parts += [_section(schema.name, schema) for schema in (*RESULT_SCHEMAS.values(), *NETWORK_SCHEMAS)]
+    parts.append(SHARDS)
+    parts += [_section(f"Of a shard: {schema.name}", schema) for schema in SHARD_SCHEMAS.values()]
     return "\n".join(parts)
+
+
+def _section(title: str, schema: ResultSchema) -> str:
+    star = " \\*" if schema.coordinates else ""
+    rows = "".join(f"| {column.name} | {column.type} | {column.doc} |\n" for column in schema.columns)
+    return f"## {title}{star}\n\n{schema.doc}\n\n| column | type | what |\n|---|---|---|\n{rows}"
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import numpy as np
 
 from .book import check_horizon, claims, losses, path_losses, read_book
 from .errors import bad_argument
-from .result import result_table
-from .sampling import CONFIDENCE, normal_deviate, quantile_rank, quantile_with_error
+from .estimates import result_table
+from .sampling import CONFIDENCE, check_share, normal_deviate, quantile_rank, quantile_with_error, root_spread
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,7 +147,7 @@ def expected_shortfall(
         # Sorted, so that not a bit depends on the order of the paths.
         excess = np.sort(split[rank:] - split[rank - 1])
         value = split[rank - 1] + excess.sum() / tail
-        error = _spread(excess.sum(), np.square(excess).sum(), count) / tail
+        error = root_spread(excess.sum(), np.square(excess).sum(), count) / tail
         rows.append((value, error, value - deviate * error, value + deviate * error))
     return _estimate(rows, sample.ndim, level, confidence)
 
@@ -188,7 +188,7 @@ def contributions(
     either side of it.
     """
     check_horizon(horizon)
-    _check_share("level", level)
+    check_share("level", level)
     book = read_book(run.system, positions)
     by_entity = book.loss_by_entity(run.system.settings, len(run.entities), horizon)
     shape = (len(run.runs), len(book.names))
@@ -234,7 +234,7 @@ class _TailFailures:
         contribution = (weighted * loss).sum(axis=1) / self.mass
         excess = loss - (self.near[entity] * loss).sum(axis=1, keepdims=True)
         squares = (above + self.weight**2 * at) * np.square(excess)
-        error = _spread((weighted * excess).sum(axis=1), squares.sum(axis=1), self.count) / self.mass
+        error = root_spread((weighted * excess).sum(axis=1), squares.sum(axis=1), self.count) / self.mass
         return contribution, error
 
 
@@ -272,16 +272,6 @@ class _Tail:
         return _TailFailures(self.count, self.mass, self.weight, above, at, near)
 
 
-def _spread(total: Any, squares: Any, count: int) -> Any:
-    """sqrt(P) times a sample's standard deviation, from its sum and sum of squares; nan below two values.
-
-    Over the mass of the tail, (1 - level) P, it is the standard error of a mean over the tail.
-    """
-    if count < 2:
-        return total * np.nan
-    return np.sqrt(np.maximum(squares - np.square(total) / count, 0.0) * (count / (count - 1)))
-
-
 def _binomial_quantile(probability: float, count: int, share: float) -> int:
     """Smallest k with P(B <= k) >= probability, for B binomial."""
     from scipy.special import bdtr
@@ -304,15 +294,9 @@ def _estimate(rows: list[tuple[Any, ...]], dimensions: int, level: float, confid
     return RiskEstimate(value, error, low, high, float(level), float(confidence))
 
 
-def _check_share(name: str, value: float) -> None:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value < 1.0:
-        raise bad_argument(name, value, "has to lie strictly between 0 and 1", "Write a number such as 0.99.")
-
-
 def _checked(loss: ArrayLike, level: float, confidence: float) -> NDArray[np.float64]:
-    _check_share("level", level)
-    _check_share("confidence", confidence)
+    check_share("level", level)
+    check_share("confidence", confidence)
     try:
         losses = np.asarray(loss, dtype=np.float64)
     except (TypeError, ValueError) as fault:

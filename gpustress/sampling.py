@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
+from .errors import bad_argument
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE: Final = 0.95  # of intervals, unless the caller says otherwise
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuse an argument that does not lie strictly between 0 and 1."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not is_number or not 0.0 < value < 1.0:
+        raise bad_argument(name, value, "has to lie strictly between 0 and 1", "Write a number such as 0.99.")
 
 
 def normal_deviate(confidence: float) -> float:
@@ -89,12 +98,51 @@ def quantile_with_error(ordered: NDArray[Any], level: float) -> tuple[float, flo
     count = ordered.size
     if count == 0:
         return np.nan, np.nan
-    rank, _ = quantile_rank(level, count)
+    rank, low, high = quantile_ranks(level, count)
     value = float(ordered[rank - 1])
     if count == 1:
         return value, np.nan
-    deviate = normal_deviate(CONFIDENCE)
-    reach = deviate * np.sqrt(count * level * (1.0 - level))
+    return value, float(ordered[high - 1] - ordered[low - 1]) / (2.0 * normal_deviate(CONFIDENCE))
+
+
+def quantile_ranks(level: float, count: int) -> tuple[int, int, int]:
+    """Of `count` values: the rank of the quantile, and those of the ends of its CONFIDENCE interval (Woodruff)."""
+    rank, _ = quantile_rank(level, count)
+    reach = normal_deviate(CONFIDENCE) * np.sqrt(count * level * (1.0 - level))
     low = max(int(np.floor(level * count - reach)), 1)
     high = min(int(np.ceil(level * count + reach)), count)
-    return value, float(ordered[high - 1] - ordered[low - 1]) / (2.0 * deviate)
+    return rank, low, high
+
+
+def root_spread(total: Any, squares: Any, count: int) -> Any:
+    """sqrt(P) times a sample's standard deviation, from its sum and sum of squares; nan below two values.
+
+    Over the mass of the tail, (1 - level) P, it is the standard error of a mean over the tail.
+    """
+    if count < 2:
+        return total * np.nan
+    return np.sqrt(np.maximum(squares - np.square(total) / count, 0.0) * (count / (count - 1)))
+
+
+def count_mean_with_error(counts: NDArray[np.int64]) -> tuple[float, float]:
+    """The same as `mean_with_error`, of a sample in which the value k comes `counts[k]` times."""
+    numbers = [int(count) for count in counts]  # whole numbers without bounds
+    count = sum(numbers)
+    total = sum(value * number for value, number in enumerate(numbers))
+    squares = sum(value * value * number for value, number in enumerate(numbers))
+    if count == 0:
+        return np.nan, np.nan
+    if count == 1:
+        return float(total), np.nan
+    variance = (count * squares - total * total) / (count * (count - 1))
+    return total / count, float(np.sqrt(variance / count))
+
+
+def count_quantile_with_error(counts: NDArray[np.int64], level: float) -> tuple[float, float]:
+    """The same as `quantile_with_error`, of a sample in which the value k comes `counts[k]` times."""
+    below = np.cumsum(counts)
+    count = int(below[-1])
+    if count == 0:
+        return np.nan, np.nan
+    value, low, high = np.searchsorted(below, quantile_ranks(level, count))
+    return float(value), float(high - low) / (2.0 * normal_deviate(CONFIDENCE)) if count > 1 else np.nan

@@ -88,14 +88,14 @@ def simulate(
     series = parse_record(system, record)
     chosen = get_backend(backend, threads=threads, devices=devices)
     size = plan(job.program, chosen, paths, len(series), budget(memory))
-    arrays = _Arrays(job.program, paths, len(series))
+    arrays = ResultArrays(job.program, paths, len(series))
     with reporting(progress) as report:
         total = len(job.runs) * paths
         report(0, total)
         for first in range(0, paths, size):
             count = min(size, paths - first)
             outcome = chosen.simulate(job.program, job.block(seed, first, count), tuple(series.values()))
-            _check_finite(job, outcome, first)
+            check_finite(job, outcome, first)
             arrays.put(first, outcome)
             del outcome  # before the next one is there
             report(len(job.runs) * (first + count), total)
@@ -137,7 +137,7 @@ def _megabytes(size: int) -> str:
     return f"{-(-size // 10**6):,} MB"
 
 
-def _check_finite(job: Job, outcome: Outcome, first_path: int) -> None:
+def check_finite(job: Job, outcome: Outcome, first_path: int) -> None:
     """Amounts that have overflowed are an error, not a result."""
     for name, array in (("cash", outcome.final_cash), ("measure", outcome.total), ("measure", outcome.npv)):
         bad = np.argwhere(~np.isfinite(array))
@@ -149,7 +149,7 @@ def _check_finite(job: Job, outcome: Outcome, first_path: int) -> None:
             raise InputError([Problem(name, None, owner, "", f"amounts overflow in {where}", remedy)])
 
 
-class _Arrays:
+class ResultArrays:
     """A result's arrays while blocks fill them."""
 
     def __init__(self, program: Program, paths: int, series: int):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,14 +12,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .checksums import (
+    CHECKSUM,
+    content_checksum,
+    file_checksum,
+    files_below,
+    read_json,
+    signed_json,
+    versions,
+)
 from .compilation import compile_program
 from .errors import InputError, Problem, bad_argument, shown
+from .estimates import FIGURES, ScenarioRun
 from .folders import check_writable, target_of, whole_folder
-from .result import FIGURES, MeasureResult, Result, ScenarioRun
-from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, SUMMARIES
+from .path_tables import ROW_GROUP, PathTable
+from .result import MeasureResult, Result
+from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, STORED, SUMMARIES
 from .schema import CAUSES
 from .system import read_system
-from .version import VERSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,10 +39,6 @@ FORMAT_VERSION: Final = 1  # of the folder's layout; rises when an older reader 
 MANIFEST: Final = "run.json"
 SYSTEM: Final = "system"
 REPORT: Final = "report.html"  # made beside a result, and out of date with it
-ROW_GROUP: Final = 1 << 18  # rows; a few megabytes are between the arrays and the file at a time
-
-# Random doubles compress better byte by byte, a path's number as differences; the rest as dictionaries.
-_ENCODINGS: Final = {"float": "BYTE_STREAM_SPLIT", "int64": "DELTA_BINARY_PACKED"}
 _KEYS: Final = {  # of the manifest, and what they hold
     "versions": dict, "seed": int, "paths": int, "backend": str, "digest": str, "factors_digest": str,
     "runs": list, "measures": list, "series": list, "exact_finishes": list, "files": dict,
@@ -44,8 +48,6 @@ _NEEDED: Final = {
     *(f"{name}.parquet" for name in ("entities", "measures", "scenarios", "series")),
 }
 _AGAIN: Final = "Run it again, or restore the folder from where it was written."
-
-Piece = Mapping[str, pa.Array]
 
 
 def write_result(run: Result, folder: str | os.PathLike[str]) -> None:
@@ -84,8 +86,8 @@ def check_target(folder: str | os.PathLike[str], argument: str = "folder") -> Pa
     target = target_of(folder, argument)
     check_writable(target, argument)
     try:
-        found = _files(target)
-        manifest = _json(target / MANIFEST) if found else None
+        found = files_below(target)
+        manifest = read_json(target / MANIFEST) if found else None
     except OSError as error:
         raise bad_argument(argument, str(folder), f"may not be read: {error.strerror}",
                            "Make it readable, or name another folder.") from error  # fmt: skip
@@ -138,13 +140,13 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
         file = place / name
         if not os.path.isfile(file):
             raise _fault(name, "is missing", _AGAIN)
-        if _checksum(file) != checksum:
+        if file_checksum(file) != checksum:
             raise _fault(name, "is not as it was written: its checksum differs", _AGAIN)
     system = read_system(place / SYSTEM)
     scenarios = _read_table(place / "scenarios.parquet")
     coordinates = place / "coordinates.parquet"
     runs = tuple(ScenarioRun(**run) for run in manifest["runs"])
-    if manifest["versions"]["gpustress"] == _versions()["gpustress"]:
+    if manifest["versions"]["gpustress"] == versions()["gpustress"]:
         digest = compile_program(system, scenarios, _effects(runs, scenarios)).digest
         if digest != manifest["digest"]:
             raise _fault(MANIFEST, "the digest is not that of the stored system under its scenarios", _AGAIN,
@@ -192,13 +194,14 @@ def _write_files(run: Result, folder: Path) -> None:
             table.replace_schema_metadata(None), folder / f"{name}.parquet", compression="zstd",
             row_group_size=ROW_GROUP,
         )  # fmt: skip
-    for name, pieces in (("entities", _entities), ("measures", _measures), ("series", _series)):
-        _write_pieces(folder, name, pieces(run))
+    for name in STORED:
+        with PathTable(folder / f"{name}.parquet", name) as table:
+            table.add(run)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "tables_version": RESULT_SCHEMA_VERSION,
-        "versions": _versions(),
+        "versions": versions(),
         "seed": run.seed,
         "paths": run.paths,
         "backend": run.backend,
@@ -208,14 +211,9 @@ def _write_files(run: Result, folder: Path) -> None:
         "measures": list(run.measures),
         "series": list(run.series),
         "exact_finishes": run.exact_finishes.tolist(),
-        "files": {name: _checksum(folder / name) for name in sorted(_files(folder))},
+        "files": {name: file_checksum(folder / name) for name in sorted(files_below(folder))},
     }
-    manifest["checksum"] = _manifest_checksum(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    return {"gpustress": VERSION, "numpy": np.__version__, "pyarrow": pa.__version__}
+    (folder / MANIFEST).write_text(signed_json(manifest), encoding="utf-8")
 
 
 def _effects(runs: Sequence[ScenarioRun], scenarios: pa.Table) -> list[str]:
@@ -226,82 +224,6 @@ def _effects(runs: Sequence[ScenarioRun], scenarios: pa.Table) -> list[str]:
     rows = zip(scenarios["scenario"].to_pylist(), scenarios["effects"].to_pylist(), strict=True)
     own = {scenario for scenario, effects in rows if effects is not None}
     return [next((run.effects for run in runs if run.scenario not in own), first[0])]
-
-
-def _entities(run: Result) -> Iterator[Piece]:
-    causes = _categories(CAUSES)
-    names, entities = _categories(run.scenarios), _categories(run.entities)
-    flat = {
-        name: getattr(run, name).reshape(-1)
-        for name in ("failed_at", "cause", "lowest_liquidity", "final_cash")
-    }
-    for rows in _pieces(len(flat["cause"])):
-        path, entity = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), len(run.entities))
-        scenario, path = np.divmod(path, run.paths)
-        yield {
-            "scenario": names(scenario),
-            "path": pa.array(path),
-            "entity": entities(entity),
-            "failed_at": pa.array(flat["failed_at"][rows]),
-            "cause": causes(flat["cause"][rows]),
-            "lowest_liquidity": pa.array(flat["lowest_liquidity"][rows]),
-            "final_cash": pa.array(flat["final_cash"][rows]),
-        }
-
-
-def _measures(run: Result) -> Iterator[Piece]:
-    names, measures = _categories(run.scenarios), _categories(tuple(run.measures))
-    for place, result in enumerate(run.measures.values()):
-        flat = {figure: getattr(result, figure).reshape(-1) for figure in FIGURES}
-        for rows in _pieces(len(flat["total"])):
-            scenario, path = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), run.paths)
-            figures = {figure: pa.array(flat[figure][rows]) for figure in FIGURES}
-            measure = measures(np.full(len(path), place))
-            yield {"measure": measure, "scenario": names(scenario), "path": pa.array(path), **figures}
-
-
-def _series(run: Result) -> Iterator[Piece]:
-    names, series = _categories(run.scenarios), _categories(tuple(run.series))
-    for place, values in enumerate(run.series.values()):
-        flat = values.reshape(-1)
-        for rows in _pieces(len(flat)):
-            path, period = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), run.periods)
-            scenario, path = np.divmod(path, run.paths)
-            yield {
-                "series": series(np.full(len(path), place)),
-                "scenario": names(scenario),
-                "path": pa.array(path),
-                "period": pa.array(period.astype(np.int16)),
-                "value": pa.array(flat[rows]),
-            }
-
-
-def _pieces(rows: int) -> Iterator[slice]:
-    for start in range(0, rows, ROW_GROUP):
-        yield slice(start, min(start + ROW_GROUP, rows))
-
-
-def _categories(names: Sequence[str]) -> Callable[[NDArray[Any]], pa.DictionaryArray]:
-    """A function that turns places in `names` into a dictionary-encoded column."""
-    dictionary = pa.array(list(names), pa.string())
-    return lambda places: pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), dictionary)
-
-
-def _write_pieces(folder: Path, name: str, pieces: Iterator[Piece]) -> None:
-    """One Parquet file, a row group for each piece."""
-    schema, columns = RESULT_SCHEMAS[name].arrow(), RESULT_SCHEMAS[name].columns
-    encodings = {column.name: _ENCODINGS[column.type] for column in columns if column.type in _ENCODINGS}
-    dictionaries = [column.name for column in columns if column.name not in encodings]
-    with pq.ParquetWriter(
-        folder / f"{name}.parquet",
-        schema,
-        compression="zstd",
-        use_dictionary=dictionaries,
-        column_encoding=encodings,
-    ) as writer:
-        for piece in pieces:
-            table = pa.Table.from_arrays([piece[field.name] for field in schema], schema=schema)
-            writer.write_table(table, row_group_size=ROW_GROUP)
 
 
 def _read_arrays(
@@ -347,7 +269,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise _fault(
             MANIFEST, f"is missing in {shown(str(folder))}", "Name a folder that a run was written to."
         )
-    manifest = _json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _fault(MANIFEST, "is not the manifest of a result", _AGAIN)
     version = manifest.get("format_version")
@@ -355,7 +277,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise _fault(MANIFEST, "this version of gpustress does not read this format",
                      f"Read it with the version that wrote it; this one reads format {FORMAT_VERSION}.",
                      "format_version", shown(version))  # fmt: skip
-    if manifest.get("checksum") != _manifest_checksum(manifest):
+    if manifest.get(CHECKSUM) != content_checksum(manifest):
         raise _fault(MANIFEST, "is not as it was written: its checksum differs", _AGAIN)
     _check_manifest(manifest)
     for name in manifest["files"]:
@@ -393,40 +315,6 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
             raise _fault(MANIFEST, "the key does not hold what it has to", _AGAIN, key, shown(value))
     if "gpustress" not in manifest["versions"]:
         raise _fault(MANIFEST, "the key does not tell the version of gpustress", _AGAIN, "versions")
-
-
-def _manifest_checksum(manifest: Mapping[str, Any]) -> str:
-    """Of everything in the manifest but the checksum itself."""
-    rest = {key: value for key, value in manifest.items() if key != "checksum"}
-    return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _json(file: Path) -> Any:
-    """What a JSON file holds; None where there is none, or it is no JSON."""
-    try:
-        return json.loads(file.read_bytes())
-    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
-        return None
-
-
-def _files(folder: Path) -> set[str]:
-    """Every file below a folder, as the manifest names it; links are files too."""
-    return {
-        (Path(base) / name).relative_to(folder).as_posix()
-        for base, folders, names in os.walk(folder, onerror=_refuse)
-        for name in [*names, *(link for link in folders if (Path(base) / link).is_symlink())]
-    }
-
-
-def _refuse(error: OSError) -> None:
-    """Let no folder that can't be read pass for an empty one."""
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _fault(table: str, message: str, remedy: str, column: str | None = None, value: str = "") -> InputError:

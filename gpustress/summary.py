@@ -9,7 +9,7 @@ import numpy as np
 
 from .book import path_losses, read_book
 from .dates import period_label
-from .result import ANY_CAUSE
+from .estimates import ANY_CAUSE
 from .risk import expected_shortfall, value_at_risk
 from .sampling import CONFIDENCE, mean_with_error
 

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from gpustress.compilation import compile_program
-from gpustress.result import MeasureResult, Result, ScenarioRun
+from gpustress.estimates import ScenarioRun
+from gpustress.result import MeasureResult, Result
 from gpustress.scenarios import Scenarios
 from gpustress.schema import CAUSES, EFFECTS
 from gpustress.system import System

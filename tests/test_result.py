@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from gpustress.errors import InputError
-from gpustress.result import QUANTILES, Result
+from gpustress.estimates import QUANTILES
+from gpustress.result import Result
 from gpustress.result_schema import RESULT_SCHEMAS, result_tables_markdown
 from gpustress.sampling import quantile_with_error
 from gpustress.scenarios import Scenarios

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gpustress import store
+from gpustress import path_tables, store
+from gpustress.checksums import content_checksum
 from gpustress.errors import InputError
-from gpustress.result import FIGURES
+from gpustress.estimates import FIGURES
 from gpustress.result_schema import RESULT_SCHEMAS, STORED
 from gpustress.scenarios import Scenarios
 from gpustress.store import check_target, read_result
@@ -68,7 +69,7 @@ def test_a_result_reads_back_equal(run, tmp_path):
 
 @pytest.mark.parametrize("rows", [1, 7, 64])
 def test_a_result_of_many_row_groups_reads_back_equal(run, tmp_path, monkeypatch, rows):
-    monkeypatch.setattr(store, "ROW_GROUP", rows)
+    monkeypatch.setattr(path_tables, "ROW_GROUP", rows)
     run.write(tmp_path / "out")
     assert pq.ParquetFile(tmp_path / "out" / "entities.parquet").num_row_groups == -(-4 * 50 * 3 // rows)
     assert_equal(read_result(str(tmp_path / "out")), run)
@@ -205,7 +206,7 @@ def test_a_write_that_fails_leaves_what_was_there(run, tmp_path, monkeypatch, ex
         raise fault
         yield
 
-    monkeypatch.setattr(store, "_series", fail)
+    monkeypatch.setitem(path_tables.ROWS, "series", fail)
     with pytest.raises(type(fault)):
         run.write(tmp_path / "out")
     assert contents(tmp_path) == before
@@ -254,7 +255,7 @@ def test_a_changed_manifest_is_noticed(run, tmp_path, change):
 def rewrite_manifest(folder, **change):
     """Change the manifest as someone would who knows how its checksum is made."""
     manifest = json.loads((folder / "run.json").read_text()) | change
-    manifest["checksum"] = store._manifest_checksum(manifest)
+    manifest["checksum"] = content_checksum(manifest)
     (folder / "run.json").write_text(json.dumps(manifest))
 
 
@@ -382,7 +383,7 @@ def test_a_manifest_with_wrong_keys_is_an_error(run, tmp_path, key, value):
     if value == "missing":
         manifest = json.loads((tmp_path / "out" / "run.json").read_text())
         del manifest[key]
-        manifest["checksum"] = store._manifest_checksum(manifest)
+        manifest["checksum"] = content_checksum(manifest)
         (tmp_path / "out" / "run.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError):
         read_result(tmp_path / "out")
@@ -401,7 +402,7 @@ def test_a_result_that_may_not_be_read_is_to_be_made_readable(run, tmp_path, mon
     def refuse(file):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(store, "_checksum", refuse)
+    monkeypatch.setattr(store, "file_checksum", refuse)
     with pytest.raises(InputError, match="Make it readable"):
         read_result(tmp_path / "out")
 

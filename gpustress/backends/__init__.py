@@ -70,6 +70,7 @@ def _cupy(devices: Sequence[int] | None = None) -> Backend:
 _BACKENDS: Final[dict[str, Callable[..., Backend]]] = {
     "numpy": _numpy, "native": _native, "cupy": _cupy,  # best last
 }  # fmt: skip
+_ARITHMETIC: Final = {"numpy": "numpy", "native": "kernels", "cupy": "kernels"}
 _REMEDIES: Final = {
     "native": "install gpustress where a C++ compiler is there; in a checkout, with `pip install -e .`",
     "cupy": "it needs an NVIDIA GPU, its driver for CUDA 12 or 13, and gpustress[cuda12] or gpustress[cuda13]",
@@ -140,6 +141,11 @@ def get_backend(
         message = f"does not work here: {verdict.reason}"
         raise bad_argument(argument, wanted, message, f"{_remedy(wanted, verdict)}.")
     return _made(make, threads=threads, devices=numbers)
+
+
+def arithmetic_of(backend: Backend) -> str:
+    """What a backend computes by: those of the same arithmetic give the same bits."""
+    return _ARITHMETIC.get(backend.name, backend.name)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,25 @@ class Outcome:
             updates=np.zeros(scenarios, dtype=np.int64),
         )
 
+    def only(self, first: int, paths: int) -> Outcome:
+        """A range of its paths, as views; what is counted over all of them is 0."""
+        place = slice(first, first + paths)
+        by_path = (
+            "failed_at",
+            "cause",
+            "lowest_liquidity",
+            "final_cash",
+            "total",
+            "npv",
+            "trough",
+            "payback",
+            "series",
+        )
+        none = np.zeros_like(self.exact_finishes)
+        return Outcome(
+            **{name: getattr(self, name)[:, place] for name in by_path}, exact_finishes=none, updates=none
+        )
+
 
 def outcome_bytes(program: Program, series: int) -> int:
     """Bytes of one path's outcome, under all scenarios."""

@@ -1,4 +1,4 @@
-"""The command line: `gpustress check | run | network | info`, a module for each.
+"""The command line: `gpustress check | run | sweep | network | info`, a module for each.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -18,19 +18,20 @@ from .info_command import info
 from .interrupt import interrupt
 from .network_command import network
 from .run_command import run
+from .sweep_command import sweep
 
 TYPER_INTERRUPTED: Final = 130  # how typer exits on Ctrl-C outside a command
 
 app = typer.Typer(
     name="gpustress",
     help="Stress-test financial systems in which who fails next depends on who failed before.",
-    epilog="Exit codes: 0 done, 2 bad input, 3 interrupted, 1 anything else.",
+    epilog="Exit codes: 0 done, 2 bad input, 3 interrupted (a sweep goes on by the same command), 1 anything else.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, run, info):
+for command in (check, run, sweep, info):
     app.command()(command)
 app.add_typer(network)
 

@@ -54,3 +54,12 @@ Record = Annotated[
         help="Keep a time series: cash:ENTITY, flow:NAME, measure:NAME, factor:NAME or estate. Repeatable.",
     ),
 ]  # fmt: skip
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What the run may take, e.g. 4GB; default: a quarter of what is free.",
+    ),
+]

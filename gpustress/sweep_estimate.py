@@ -1,0 +1,131 @@
+"""What a sweep would take, before it starts: a block is timed, and the rest is counted."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .backends.base import Outcome, outcome_bytes
+from .errors import bad_argument
+from .memory import free_memory
+from .shard_run import Blocks, needed_bytes
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from .backends.base import Backend
+    from .job import Job
+    from .sweep_question import Question
+
+SAMPLED: Final = 256  # paths
+TALLY_GROWTH: Final = 4  # of a tally on disk, from the sample to a whole shard: more buckets are hit
+KEY_BYTES: Final = 2  # on disk, of the columns that say which path, entity and cause a row is about
+
+
+@dataclass(frozen=True)
+class SweepEstimate:
+    """What is left of a sweep.
+
+    Attributes
+    ----------
+    shards, shards_left : int
+    seconds : float
+        On this machine by itself, from a timed block.
+    memory_bytes : int
+        Of one shard, with the blocks that `memory=` allows.
+    disk_bytes : int
+        At most, of what is still to be written.
+    free_memory_bytes : int
+    """
+
+    shards: int
+    shards_left: int
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    free_memory_bytes: int
+
+    def __str__(self) -> str:
+        """A line for people."""
+        return (
+            f"{self.shards_left} of {self.shards} shards to do: about {self.seconds:,.0f} s on this machine, "
+            f"{self.memory_bytes / 1e6:,.0f} MB of memory ({self.free_memory_bytes / 1e6:,.0f} MB are free), up to "
+            f"{self.disk_bytes / 1e6:,.0f} MB on disk"
+        )
+
+
+def estimate_sweep(question: Question, backend: Backend, memory: int, done: int = 0) -> SweepEstimate:
+    """Time, memory and disk of what is left of a sweep.
+
+    Parameters
+    ----------
+    question : Question
+    backend : Backend
+    memory : int
+        Bytes that this process may add.
+    done : int
+        Shards that are whole.
+
+    Raises
+    ------
+    InputError
+        The memory is too little for one path of a shard.
+    """
+    grid = question.grid
+    first = grid.shard(0)
+    job, left = question.job(first), len(grid) - done
+    series = len(question.series)
+    paths = Blocks(question, backend, memory).largest(job)
+    sampled = min(SAMPLED, first.paths)
+    seconds, disk = 0.0, 0
+    if left:
+        for _ in range(2):  # the first warms caches and imports up
+            start = time.monotonic()
+            outcome = backend.simulate(job.program, job.block(question.seed, 0, sampled), question.series)
+            seconds = time.monotonic() - start
+        disk = left * TALLY_GROWTH * _tally_bytes(question, job, outcome)
+    runs = grid.scenarios * len(question.effects) * grid.paths
+    share = left / len(grid)
+    if question.keep == "paths":
+        disk += int(share * runs * outcome_bytes(job.program, series) / len(job.runs) * (1.0 + KEY_BYTES / 8))
+    return SweepEstimate(
+        shards=len(grid),
+        shards_left=left,
+        seconds=seconds / sampled / len(job.runs) * runs * share,
+        memory_bytes=needed_bytes(question, job, backend, paths),
+        disk_bytes=disk,
+        free_memory_bytes=free_memory(),
+    )
+
+
+def _tally_bytes(question: Question, job: Job, outcome: Outcome) -> int:
+    """What the tally of some paths takes on disk."""
+    tally = Tally(job, question.read_books, 0, question.record)
+    tally.add(outcome)
+    size = 0
+    for table in tally.tables().values():
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        size += sink.tell()
+    return size
+
+
+def check_room(estimate: SweepEstimate, place: Path) -> None:
+    """Refuse to start what there is no room for.
+
+    Raises
+    ------
+    InputError
+        The disk has less than the estimate.
+    """
+    free = shutil.disk_usage(place).free
+    if estimate.disk_bytes > free:
+        needed = f"{estimate.disk_bytes // 10**6:,} MB"
+        message = f"lies on a disk with {free // 10**6:,} MB free; the sweep may need {needed}"
+        remedy = 'Name a folder on another disk, or run fewer paths or scenarios, or keep="summary".'
+        raise bad_argument("out", str(place), message, remedy)

@@ -1,0 +1,116 @@
+"""Sweeps on a Dask cluster: the same bytes as on one machine, whoever dies on the way."""
+
+import os
+import signal
+
+import pytest
+from distributed import Client, LocalCluster
+
+from gpustress import sweep_cluster
+from gpustress.errors import InputError
+from gpustress.sweep_files import SweepFolder, mark_of
+from sweeps import assert_same, small_shards, swept
+from test_sweep import Finished, question
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch):
+    small_shards(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        small_shards(patch)
+        out = tmp_path_factory.mktemp("undisturbed") / "out"
+        swept(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers, each a process that a nanny starts anew when it dies."""
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as found:
+        yield found
+
+
+def pids(client):
+    return list(client.run(os.getpid).values())
+
+
+def test_one_worker_and_two_give_the_bytes_of_one_machine(client, tmp_path, undisturbed, monkeypatch):
+    here = Finished(monkeypatch)
+    swept(tmp_path / "two", cluster=client)
+    assert here.count == 0
+    assert_same(tmp_path / "two", undisturbed)
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with LocalCluster(n_workers=1, **options) as cluster, Client(cluster) as alone:
+        swept(tmp_path / "one", cluster=alone, memory="700MB")
+    assert_same(tmp_path / "one", undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(2))
+def test_workers_that_are_killed_are_replaced_and_their_shards_run_again(client, tmp_path, undisturbed, turn):
+    killed = []
+
+    def kill(state):
+        """At the start, the worker that holds the question; then another whenever a shard is told of."""
+        if len(killed) < 4 and state.event in ("progress", "note"):
+            alive = pids(client)
+            killed.append(alive[(turn + len(killed)) % len(alive)])
+            os.kill(killed[-1], signal.SIGKILL)
+
+    swept(tmp_path / "out", cluster=client, progress=kill)
+    assert killed
+    assert_same(tmp_path / "out", undisturbed)
+
+
+def test_a_sweep_begun_on_one_machine_goes_on_on_a_cluster(client, tmp_path, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        Finished(patch, 2, OSError(28, "No space left on device"))
+        with pytest.raises(OSError, match="No space"):
+            swept(tmp_path / "out")
+    swept(tmp_path / "out", cluster=client)
+    assert_same(tmp_path / "out", undisturbed)
+
+
+def test_bad_input_that_a_worker_finds_is_told_as_here(client, tmp_path):
+    with pytest.raises(InputError, match="too little for a shard"):
+        swept(tmp_path / "out", cluster=client, memory="1MB")
+
+
+def test_what_travels_is_bytes_numbers_and_a_name(client, tmp_path, monkeypatch):
+    sent = []
+    submit = type(client).submit
+
+    def watched(self, function, *arguments, **options):
+        sent.append((function, arguments))
+        return submit(self, function, *arguments, **options)
+
+    monkeypatch.setattr(type(client), "submit", watched)
+    swept(tmp_path / "out", cluster=client)
+    questions = [arguments for function, arguments in sent if function is sweep_cluster.same]
+    assert len(questions) == 1  # once, for all shards
+    assert {type(value) for packed in questions for value in packed[0].values()} == {bytes}
+    for function, (_, *rest) in sent[1:]:
+        assert function is sweep_cluster.do_shard
+        assert all(isinstance(each, str | int | dict) for each in rest)
+
+
+def test_a_worker_that_sees_another_folder_or_version_refuses(tmp_path, monkeypatch):
+    asked = question()
+    digest, _ = asked.compile_all()
+    mark = mark_of(asked.identity(digest))
+    options = {"backend": "numpy", "threads": None, "devices": None, "memory": None}
+
+    def fault():
+        found = sweep_cluster.do_shard(asked.pack(), str(tmp_path), mark, 0, options)
+        return found["faults"][0]["message"]
+
+    assert "is not seen by a worker" in fault()
+    SweepFolder(tmp_path, mark).claim({**asked.identity(digest), "seed": 99}, overwrite=False)
+    assert "is another sweep's" in fault()
+    monkeypatch.setattr(sweep_cluster, "versions", lambda: {"gpustress": "0.0.1"})
+    assert "0.0.1" in fault()

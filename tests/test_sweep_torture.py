@@ -1,0 +1,99 @@
+"""Sweeps under torture: killed, on a full disk, in a read-only folder, with a clock that jumps."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gpustress.errors import InputError
+from needs import require
+from sweeps import assert_same, contents, small_shards, swept
+
+HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
+KILLS = 50
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch):
+    small_shards(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        small_shards(patch)
+        out = tmp_path_factory.mktemp("undisturbed") / "out"
+        swept(out)
+    return out
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_at_fifty_random_moments_ends_in_the_same_bytes(tmp_path):
+    line = [sys.executable, str(HERE / "sweep_torture.py"), str(tmp_path), str(KILLS), "7"]
+    done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["killed"] == KILLS
+    assert told["same"] >= 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_file_that_can_not_grow_is_an_error_and_the_sweep_goes_on_later(tmp_path, undisturbed, share):
+    most = int(share * max(map(len, contents(undisturbed).values())))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large"):
+            swept(tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    swept(tmp_path / "out")
+    assert_same(tmp_path / "out", undisturbed)
+
+
+def test_a_full_disk_is_an_error_and_the_sweep_goes_on_when_there_is_room(tmp_path, undisturbed, monkeypatch):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    can = os.geteuid() == 0 and shutil.which("mount") is not None
+    mounted = can and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    require("mount", mounted, "a small disk can't be mounted")
+    monkeypatch.setattr("gpustress.sweeping.check_room", lambda *_: None)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            swept(disk / "out")
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        swept(disk / "out")
+        assert_same(disk / "out", undisturbed)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_read_only_folder_is_one_clear_error(tmp_path, undisturbed, monkeypatch):
+    shutil.copytree(undisturbed, tmp_path / "out")
+    access = os.access
+    readable = {os.W_OK, os.R_OK | os.W_OK | os.X_OK}
+    monkeypatch.setattr(os, "access", lambda path, mode: mode not in readable and access(path, mode))
+    with pytest.raises(InputError, match="may not be written to"):
+        swept(tmp_path / "out")
+    assert_same(tmp_path / "out", undisturbed)
+
+
+def test_a_clock_that_jumps_plays_no_part(tmp_path, undisturbed, monkeypatch):
+    choose = random.Random(1)
+    monkeypatch.setattr(time, "time", lambda: choose.uniform(-1e9, 4e9))
+    swept(tmp_path / "out", progress=lambda state: None)
+    assert_same(tmp_path / "out", undisturbed)
+    for file in (tmp_path / "out").rglob("*"):
+        os.utime(file, (choose.uniform(0, 4e9),) * 2)
+    (tmp_path / "out" / "entities" / "00001.parquet").unlink()
+    swept(tmp_path / "out")
+    assert_same(tmp_path / "out", undisturbed)
