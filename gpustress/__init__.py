@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
+    from .reverse import ReverseStress as ReverseStress
+    from .reverse import reverse_stress as reverse_stress
     from .risk import RiskEstimate as RiskEstimate
     from .risk import claims as claims
     from .risk import contributions as contributions
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from .run_estimate import RunEstimate as RunEstimate
     from .run_estimate import estimate as estimate
     from .scenarios import Scenarios as Scenarios
+    from .sensitivity import Sensitivities as Sensitivities
+    from .sensitivity import sensitivities as sensitivities
     from .simulation import simulate as simulate
     from .single_path import Replay as Replay
     from .single_path import replay as replay
@@ -62,9 +66,11 @@ _MODULE_OF = {
     "Problem": "errors",
     "Replay": "single_path",
     "Result": "result",
+    "ReverseStress": "reverse",
     "RiskEstimate": "risk",
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
+    "Sensitivities": "sensitivity",
     "System": "system",
     "cascade": "cascades",
     "claims": "risk",
@@ -79,6 +85,8 @@ _MODULE_OF = {
     "read_system": "system",
     "reconstruct": "reconstruction",
     "replay": "single_path",
+    "reverse_stress": "reverse",
+    "sensitivities": "sensitivity",
     "simulate": "simulation",
     "value_at_risk": "risk",
 }

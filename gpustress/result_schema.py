@@ -279,6 +279,55 @@ FIRE_SALES_SUMMARY: Final = ResultSchema(
     coordinates=False,
 )
 
+REVERSE_STRESS: Final = ResultSchema(
+    "reverse_stress",
+    "Every value on the way to the root of a reverse stress, in the order of points.",
+    (
+        ResultColumn("point", "float", "the parameter's value; of a direction, the amount moved along it"),
+        ResultColumn("value", "float", "the statistic there"),
+        _ERROR,
+        ResultColumn("low", "float", "lower end of its confidence interval"),
+        ResultColumn("high", "float", "upper end"),
+    ),
+    coordinates=False,
+)
+
+_PARAMETER = ResultColumn("parameter", "string", "an address")
+SENSITIVITIES: Final = ResultSchema(
+    "sensitivities",
+    "Derivatives of a statistic: a row for each parameter.",
+    (
+        _PARAMETER,
+        ResultColumn("unstressed", "float", "its value; null where it is not one number"),
+        ResultColumn("derivative", "float", "of the statistic, per unit of the parameter"),
+        ResultColumn(
+            "standard_error", "float", "of the derivative, paired over the same paths; null of one path"
+        ),
+        ResultColumn("bias", "float", "of the derivative at this step, as two steps tell it"),
+        ResultColumn("step", "float", "that was chosen"),
+        ResultColumn(
+            "scheme", "string", "central, or where the parameter can't move both ways forward or backward"
+        ),
+        ResultColumn("down", "float", "the statistic one step lower"),
+        ResultColumn("up", "float", "the statistic one step higher"),
+    ),
+    coordinates=False,
+)
+
+SENSITIVITY_STEPS: Final = ResultSchema(
+    "sensitivity_steps",
+    "Every step that was tried: a row for each parameter and step, the largest first.",
+    (
+        _PARAMETER,
+        ResultColumn("step", "float", "the step"),
+        ResultColumn("derivative", "float", "the difference quotient"),
+        ResultColumn("standard_error", "float", "of it, paired over the same paths; null of one path"),
+    ),
+    coordinates=False,
+)
+
+ANSWER_SCHEMAS: Final = (REVERSE_STRESS, SENSITIVITIES, SENSITIVITY_STEPS)
+
 NETWORK_SCHEMAS: Final = (
     CLEARING,
     CLEARING_SUMMARY,
@@ -331,7 +380,7 @@ The manifest is written last and the folder appears whole or not at all. The sam
 def result_tables_markdown() -> str:
     """Return the reference page of all tables of results, docs/results.md."""
     parts = [_INTRODUCTION]
-    for schema in (*RESULT_SCHEMAS.values(), *NETWORK_SCHEMAS):
+    for schema in (*RESULT_SCHEMAS.values(), *ANSWER_SCHEMAS, *NETWORK_SCHEMAS):
         star = " \\*" if schema.coordinates else ""
         rows = "".join(f"| {column.name} | {column.type} | {column.doc} |\n" for column in schema.columns)
         parts.append(

@@ -435,3 +435,24 @@ def test_a_ctrl_c_that_is_swallowed_ends_the_run_with_exit_3(folder, module, nam
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert name == "summarise" or done.stdout == ""
+
+
+# --- reverse ---
+
+
+def test_reverse_prints_the_answer_and_its_json_every_value_on_the_way(call, folder):
+    line = ("reverse", folder, "flow.sales.scale", "--low", 0, "--high", 9, "--target", 0, "--measure", "net")
+    code, out, err = call(*line, "--paths", 100)
+    assert (code, err) == (0, "")
+    assert "The mean of net's npv meets 0 at flow.sales.scale = " in " ".join(out.split())
+    code, out, _ = call(*line, "--paths", 100, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["low"] <= found["root"] <= found["high"]
+    assert len(found["evaluations"]) >= 9
+
+
+def test_reverse_blames_the_bounds_with_exit_code_2(call, folder):
+    code, _, err = call("reverse", folder, "flow.sales.scale", "--low", 2, "--high", 1, "--target", 0)
+    assert code == 2
+    assert "`bounds`: has to be two finite numbers in order" in err

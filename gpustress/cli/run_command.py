@@ -10,16 +10,14 @@ import typer
 from .console import complain, console, print_json, reported
 from .inputs import scenarios_from, split, system_from
 from .interrupt import heed_interrupt
-from .options import Backend, Devices, Effects, Folder, Json, Paths, Record, ScenarioFile, Threads
+from .options import Backend, Devices, Effects, Folder, Json, Paths, Record, ScenarioFile, Seed, Threads
 
 
 def run(
     folder: Folder,
     *,
     paths: Paths = 10_000,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")
-    ] = 0,
+    seed: Seed = 0,
     scenarios: ScenarioFile = None,
     effects: Effects = ["first_round,full"],  # noqa: B006
     backend: Backend = "auto",
