@@ -15,6 +15,10 @@ from .backends import backends as backends
 from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
+    from .attribution import cascade_followers as cascade_followers
+    from .attribution import cascade_starts as cascade_starts
+    from .attribution import contagion_losses as contagion_losses
+    from .attribution import worst_world as worst_world
     from .cascades import Cascade as Cascade
     from .cascades import DebtRank as DebtRank
     from .cascades import cascade as cascade
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
+    from .explanation import Explanation as Explanation
+    from .explanation import explain as explain
     from .network import Network as Network
     from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
@@ -49,6 +55,8 @@ if TYPE_CHECKING:
     from .single_path import Replay as Replay
     from .single_path import replay as replay
     from .store import read_result as read_result
+    from .storytelling import Story as Story
+    from .storytelling import story as story
     from .system import System as System
     from .system import read_system as read_system
 
@@ -59,6 +67,7 @@ _MODULE_OF = {
     "Clearing": "clearing",
     "DebtRank": "cascades",
     "FireSales": "common_assets",
+    "Explanation": "explanation",
     "InputError": "errors",
     "InputWarning": "errors",
     "MeasureResult": "result",
@@ -71,14 +80,19 @@ _MODULE_OF = {
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
     "Sensitivities": "sensitivity",
+    "Story": "storytelling",
     "System": "system",
     "cascade": "cascades",
+    "cascade_followers": "attribution",
+    "cascade_starts": "attribution",
     "claims": "risk",
     "clear": "clearing",
+    "contagion_losses": "attribution",
     "contributions": "risk",
     "debtrank": "cascades",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",
+    "explain": "explanation",
     "fire_sales": "common_assets",
     "losses": "risk",
     "read_result": "store",
@@ -88,7 +102,9 @@ _MODULE_OF = {
     "reverse_stress": "reverse",
     "sensitivities": "sensitivity",
     "simulate": "simulation",
+    "story": "storytelling",
     "value_at_risk": "risk",
+    "worst_world": "attribution",
 }
 
 __all__ = ["BackendInfo", "__version__", "backends", *_MODULE_OF]  # noqa: PLE0604

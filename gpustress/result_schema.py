@@ -146,6 +146,63 @@ _TABLES: Final = (
         ),
     ),
     ResultSchema(
+        "cascade_starts",
+        "Who fails first: a row for each run and entity.",
+        (
+            _SCENARIO,
+            _ENTITY,
+            ResultColumn(
+                "probability", "float", "share of paths on which it is the first to fail, or one of them"
+            ),
+            _ERROR,
+            ResultColumn(
+                "share",
+                "float",
+                "of the paths with a failure, those that start together having equal parts; null where nobody fails",
+            ),
+            ResultColumn(
+                "mean_followers", "float", "how many fail later on those paths; null where there is none"
+            ),
+            ResultColumn("followers_error", "float", "standard error of that mean"),
+        ),
+    ),
+    ResultSchema(
+        "cascade_followers",
+        "What follows: a row for each run, each entity that fails first on some path, and each other.",
+        (
+            _SCENARIO,
+            ResultColumn("starter", "string", "who fails first"),
+            ResultColumn("entity", "string", "another entity"),
+            ResultColumn("probability", "float", "of failing later on the paths that the starter starts"),
+            _ERROR,
+            ResultColumn(
+                "otherwise", "float", "probability of failing on all other paths; null where there is none"
+            ),
+            ResultColumn(
+                "contagion",
+                "float",
+                "the part of the probability in which it does not fail when judged alone; null where first_round "
+                "was not run",
+            ),
+        ),
+    ),
+    ResultSchema(
+        "contagion_losses",
+        "What contagion adds to losses and failures: two rows for each scenario that ran with both effects.",
+        (
+            _BASE,
+            ResultColumn(
+                "figure", "string", "mean_loss (of the book, currency) or failures (how many entities)"
+            ),
+            ResultColumn("first_round", "float", "mean when everybody is judged alone"),
+            ResultColumn("full", "float", "mean with all effects"),
+            ResultColumn("difference", "float", "full - first_round"),
+            ResultColumn("standard_error", "float", "of the difference, paired over the same paths"),
+            ResultColumn("share", "float", "difference / full; null where that is 0"),
+            ResultColumn("share_error", "float", "standard error of the share"),
+        ),
+    ),
+    ResultSchema(
         "entities",
         "Every entity on every path, in the order of runs, paths, entities.",
         (
@@ -326,7 +383,35 @@ SENSITIVITY_STEPS: Final = ResultSchema(
     coordinates=False,
 )
 
-ANSWER_SCHEMAS: Final = (REVERSE_STRESS, SENSITIVITIES, SENSITIVITY_STEPS)
+WORST_WORLD: Final = ResultSchema(
+    "worst_world",
+    "The factors on the worst paths against all paths: a row for each factor and period.",
+    (
+        ResultColumn("factor", "string", "a factor"),
+        ResultColumn("period", "int64", "a period"),
+        ResultColumn("mean", "float", "over all paths"),
+        ResultColumn("worst_mean", "float", "over the worst paths"),
+        ResultColumn("difference", "float", "worst_mean - mean"),
+        ResultColumn("standard_error", "float", "of the difference; null where one path cannot tell"),
+        ResultColumn(
+            "deviations", "float", "the difference in standard deviations of the factor in that period"
+        ),
+    ),
+    coordinates=False,
+)
+
+STORY: Final = ResultSchema(
+    "story",
+    "One path in words: a row for each sentence, by period.",
+    (
+        ResultColumn("period", "int64", "a period"),
+        ResultColumn("label", "string", "the same as a date, e.g. 2029Q3"),
+        ResultColumn("text", "string", "what happened"),
+    ),
+    coordinates=False,
+)
+
+ANSWER_SCHEMAS: Final = (REVERSE_STRESS, SENSITIVITIES, SENSITIVITY_STEPS, WORST_WORLD, STORY)
 
 NETWORK_SCHEMAS: Final = (
     CLEARING,

@@ -456,3 +456,25 @@ def test_reverse_blames_the_bounds_with_exit_code_2(call, folder):
     code, _, err = call("reverse", folder, "flow.sales.scale", "--low", 2, "--high", 1, "--target", 0)
     assert code == 2
     assert "`bounds`: has to be two finite numbers in order" in err
+
+
+# --- explain ---
+
+
+def test_explain_tells_a_stored_result_in_words_and_as_json(call, folder, tmp_path):
+    call("run", folder, "--paths", 200, "--out", tmp_path / "out")
+    code, out, err = call("explain", tmp_path / "out", "--scenario", "slump")
+    assert (code, err) == (0, "")
+    assert out.startswith("slump/full\n")
+    assert "is the first to fail on" in out
+    assert "The worst path, number" in out
+    code, out, _ = call("explain", tmp_path / "out", "--scenario", "slump", "--json")
+    assert code == 0
+    assert json.loads(out)["scenario"] == "slump/full"
+
+
+def test_explain_blames_an_unknown_scenario_with_exit_code_2(call, folder, tmp_path):
+    call("run", folder, "--paths", 10, "--out", tmp_path / "out")
+    code, _, err = call("explain", tmp_path / "out", "--scenario", "nothing")
+    assert code == 2
+    assert "`scenario`: is no scenario of this run" in err

@@ -1,4 +1,4 @@
-"""The command line: `gpustress check | run | reverse | info`, a module for each.
+"""The command line: `gpustress check | run | explain | reverse | info`, a module for each.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -14,6 +14,7 @@ import typer
 
 from .check_command import check
 from .console import FAILED, INTERRUPTED, complain, silence
+from .explain_command import explain
 from .info_command import info
 from .interrupt import interrupt
 from .reverse_command import reverse
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, run, reverse, info):
+for command in (check, run, explain, reverse, info):
     app.command()(command)
 
 
