@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .storytelling import story as story
     from .system import System as System
     from .system import read_system as read_system
+    from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
@@ -102,6 +103,7 @@ _MODULE_OF = {
     "reverse_stress": "reverse",
     "sensitivities": "sensitivity",
     "simulate": "simulation",
+    "sobol_indices": "variance_shares",
     "story": "storytelling",
     "value_at_risk": "risk",
     "worst_world": "attribution",

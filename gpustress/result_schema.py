@@ -411,7 +411,23 @@ STORY: Final = ResultSchema(
     coordinates=False,
 )
 
-ANSWER_SCHEMAS: Final = (REVERSE_STRESS, SENSITIVITIES, SENSITIVITY_STEPS, WORST_WORLD, STORY)
+SOBOL_INDICES: Final = ResultSchema(
+    "sobol_indices",
+    "Shares of a variance: a row for each output and factor, and for the entities' credit events.",
+    (
+        ResultColumn("output", "string", "loss, failures (how many), failure:ENTITY or npv:MEASURE"),
+        ResultColumn("factor", "string", "a factor's own shocks, or `credit events`"),
+        ResultColumn(
+            "first", "float", "share of the variance that goes if it is known; null where nothing varies"
+        ),
+        ResultColumn("first_error", "float", "standard error of that"),
+        ResultColumn("total", "float", "share of the variance that is left if all others are known"),
+        ResultColumn("total_error", "float", "standard error of that"),
+    ),
+    coordinates=False,
+)
+
+ANSWER_SCHEMAS: Final = (REVERSE_STRESS, SENSITIVITIES, SENSITIVITY_STEPS, WORST_WORLD, STORY, SOBOL_INDICES)
 
 NETWORK_SCHEMAS: Final = (
     CLEARING,
