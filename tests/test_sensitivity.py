@@ -145,3 +145,12 @@ def test_bad_parameters_are_named(parameters: Any) -> None:
     with pytest.raises(gs.InputError) as caught:
         gs.sensitivities(business(), parameters, **SMOOTH)
     assert caught.value.problems[0].table == "parameters"
+
+
+def test_without_noise_the_bias_that_is_told_is_the_error() -> None:
+    """Of e^2s; the least step is taken, and two steps tell what it misses."""
+    still = business(factors=[{"name": "demand", "process": "gbm", "drift": DRIFT}])
+    row = by_name(gs.sensitivities(still, ["factor.demand.shift"], **SMOOTH))["factor.demand.shift"]
+    t = np.arange(1, YEARS + 1)
+    exact = 2.0 * (10.0 * np.exp(2 * DRIFT * t) * (1 + RATE) ** -t).sum()
+    assert row["derivative"] - exact == pytest.approx(row["bias"], rel=0.01)
