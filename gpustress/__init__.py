@@ -15,6 +15,10 @@ from .backends import backends as backends
 from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
+    from .attribution import cascade_followers as cascade_followers
+    from .attribution import cascade_starts as cascade_starts
+    from .attribution import contagion_losses as contagion_losses
+    from .attribution import worst_world as worst_world
     from .cascades import Cascade as Cascade
     from .cascades import DebtRank as DebtRank
     from .cascades import cascade as cascade
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
+    from .explanation import Explanation as Explanation
+    from .explanation import explain as explain
     from .network import Network as Network
     from .network_files import read_network as read_network
     from .network_valuation import NetworkValuation as NetworkValuation
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
     from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
+    from .reverse import ReverseStress as ReverseStress
+    from .reverse import reverse_stress as reverse_stress
     from .risk import RiskEstimate as RiskEstimate
     from .risk import claims as claims
     from .risk import contributions as contributions
@@ -45,10 +53,14 @@ if TYPE_CHECKING:
     from .run_estimate import RunEstimate as RunEstimate
     from .run_estimate import estimate as estimate
     from .scenarios import Scenarios as Scenarios
+    from .sensitivity import Sensitivities as Sensitivities
+    from .sensitivity import sensitivities as sensitivities
     from .simulation import simulate as simulate
     from .single_path import Replay as Replay
     from .single_path import replay as replay
     from .store import read_result as read_result
+    from .storytelling import Story as Story
+    from .storytelling import story as story
     from .sweep_progress import SweepProgress as SweepProgress
     from .sweep_result import Sweep as Sweep
     from .sweep_result import SweepStatus as SweepStatus
@@ -63,6 +75,7 @@ if TYPE_CHECKING:
     from .valuations import LinearDebtRank as LinearDebtRank
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
+    from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
@@ -72,6 +85,7 @@ _MODULE_OF = {
     "Clearing": "clearing",
     "DebtRank": "cascades",
     "EisenbergNoe": "valuations",
+    "Explanation": "explanation",
     "FireSales": "common_assets",
     "Furfine": "valuations",
     "InputError": "errors",
@@ -84,22 +98,29 @@ _MODULE_OF = {
     "Problem": "errors",
     "Replay": "single_path",
     "Result": "result",
+    "ReverseStress": "reverse",
     "RiskEstimate": "risk",
     "RogersVeraart": "valuations",
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
+    "Sensitivities": "sensitivity",
+    "Story": "storytelling",
     "Sweep": "sweep_result",
     "SweepProgress": "sweep_progress",
     "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
+    "cascade_followers": "attribution",
+    "cascade_starts": "attribution",
     "claims": "risk",
     "clear": "clearing",
     "clear_blocks": "clearing",
+    "contagion_losses": "attribution",
     "contributions": "risk",
     "debtrank": "cascades",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",
+    "explain": "explanation",
     "fire_sales": "common_assets",
     "losses": "risk",
     "read_network": "network_files",
@@ -108,11 +129,16 @@ _MODULE_OF = {
     "read_system": "system",
     "reconstruct": "reconstruction",
     "replay": "single_path",
+    "reverse_stress": "reverse",
+    "sensitivities": "sensitivity",
     "simulate": "simulation",
+    "sobol_indices": "variance_shares",
+    "story": "storytelling",
     "sweep": "sweeping",
     "sweep_status": "sweep_result",
     "value_at_risk": "risk",
     "value_network": "network_valuation",
+    "worst_world": "attribution",
 }
 
 __all__ = ["BackendInfo", "__version__", "backends", *_MODULE_OF]  # noqa: PLE0604

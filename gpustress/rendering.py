@@ -93,7 +93,7 @@ def _print_overview(console: Console, runs: Sequence[Mapping[str, Any]]) -> None
             ]
         )
     heads = ("scenario", "expected failures", "most likely to fail", "in % of paths")
-    _print_table(console, "Scenarios", heads, rows, more=len(runs) - len(rows))
+    print_table(console, "Scenarios", heads, rows, more=len(runs) - len(rows))
 
 
 def _print_run(console: Console, summary: Mapping[str, Any], run: Mapping[str, Any], title: str) -> None:
@@ -130,7 +130,7 @@ def _print_failures(
         cells.append(", ".join(f"{name} {_percent(cause, with_error=False)}" for name, cause in causes))
         rows.append(cells)
     title = f"{title}: who fails by {summary['system']['last_period']}"
-    _print_table(console, title, (*heads, "causes, %"), rows, more=len(failing) - len(rows))
+    print_table(console, title, (*heads, "causes, %"), rows, more=len(failing) - len(rows))
     safe = [entity["entity"] for entity in run["entities"] if not entity["probability"]["value"]]
     if safe:
         listed = ", ".join(safe[:LISTED]) + (f" and {len(safe) - LISTED} more" if len(safe) > LISTED else "")
@@ -164,7 +164,7 @@ def _print_measures(console: Console, summary: Mapping[str, Any], run: Mapping[s
         ]
         for m in run["measures"]
     ]
-    _print_table(console, f"{title}: measures{unit.name}", heads, rows)
+    print_table(console, f"{title}: measures{unit.name}", heads, rows)
 
 
 def _payback(payback: Mapping[str, Any]) -> str:
@@ -189,7 +189,7 @@ def _print_books(console: Console, summary: Mapping[str, Any], runs: Sequence[Ma
         cells += [_with_interval(book[figure], unit) for figure in figures[1:]]
         rows.append(cells)
     title = f"Loss of the book ({count} position{'s' if count > 1 else ''}){unit.name}"
-    _print_table(console, title, heads, rows, more=len(runs) - len(rows))
+    print_table(console, title, heads, rows, more=len(runs) - len(rows))
 
 
 def _title(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
@@ -276,10 +276,20 @@ def _percent(estimate: Mapping[str, Any], with_error: bool = True, sign: str = "
     return sign + text if estimate["value"] > 0 else text
 
 
-def _print_table(
+def print_table(
     console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], more: int = 0
 ) -> None:
-    """Print a table whose first column and columns of words fold where space is short; figures never do."""
+    """Print a table whose first column and columns of words fold where space is short; figures never do.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    title : str
+    heads : sequence of str
+    rows : sequence of sequence of str
+    more : int
+        Rows that are not shown.
+    """
     table = Table(
         title=_text(title),
         title_justify="left",

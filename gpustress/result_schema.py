@@ -94,6 +94,63 @@ _TABLES: Final = (
         ),
     ),
     ResultSchema(
+        "cascade_starts",
+        "Who fails first: a row for each run and entity.",
+        (
+            _SCENARIO,
+            _ENTITY,
+            ResultColumn(
+                "probability", "float", "share of paths on which it is the first to fail, or one of them"
+            ),
+            _ERROR,
+            ResultColumn(
+                "share",
+                "float",
+                "of the paths with a failure, those that start together having equal parts; null where nobody fails",
+            ),
+            ResultColumn(
+                "mean_followers", "float", "how many fail later on those paths; null where there is none"
+            ),
+            ResultColumn("followers_error", "float", "standard error of that mean"),
+        ),
+    ),
+    ResultSchema(
+        "cascade_followers",
+        "What follows: a row for each run, each entity that fails first on some path, and each other.",
+        (
+            _SCENARIO,
+            ResultColumn("starter", "string", "who fails first"),
+            ResultColumn("entity", "string", "another entity"),
+            ResultColumn("probability", "float", "of failing later on the paths that the starter starts"),
+            _ERROR,
+            ResultColumn(
+                "otherwise", "float", "probability of failing on all other paths; null where there is none"
+            ),
+            ResultColumn(
+                "contagion",
+                "float",
+                "the part of the probability in which it does not fail when judged alone; null where first_round "
+                "was not run",
+            ),
+        ),
+    ),
+    ResultSchema(
+        "contagion_losses",
+        "What contagion adds to losses and failures: two rows for each scenario that ran with both effects.",
+        (
+            _BASE,
+            ResultColumn(
+                "figure", "string", "mean_loss (of the book, currency) or failures (how many entities)"
+            ),
+            ResultColumn("first_round", "float", "mean when everybody is judged alone"),
+            ResultColumn("full", "float", "mean with all effects"),
+            ResultColumn("difference", "float", "full - first_round"),
+            ResultColumn("standard_error", "float", "of the difference, paired over the same paths"),
+            ResultColumn("share", "float", "difference / full; null where that is 0"),
+            ResultColumn("share_error", "float", "standard error of the share"),
+        ),
+    ),
+    ResultSchema(
         "entities",
         "Every entity on every path, in the order of runs, paths, entities.",
         (
@@ -282,6 +339,99 @@ FIRE_SALES_SUMMARY: Final = ResultSchema(
     coordinates=False,
 )
 
+REVERSE_STRESS: Final = ResultSchema(
+    "reverse_stress",
+    "Every value on the way to the root of a reverse stress, in the order of points.",
+    (
+        ResultColumn("point", "float", "the parameter's value; of a direction, the amount moved along it"),
+        ResultColumn("value", "float", "the statistic there"),
+        _ERROR,
+        ResultColumn("low", "float", "lower end of its confidence interval"),
+        ResultColumn("high", "float", "upper end"),
+    ),
+    coordinates=False,
+)
+
+_PARAMETER = ResultColumn("parameter", "string", "an address")
+SENSITIVITIES: Final = ResultSchema(
+    "sensitivities",
+    "Derivatives of a statistic: a row for each parameter.",
+    (
+        _PARAMETER,
+        ResultColumn("unstressed", "float", "its value; null where it is not one number"),
+        ResultColumn("derivative", "float", "of the statistic, per unit of the parameter"),
+        ResultColumn(
+            "standard_error", "float", "of the derivative, paired over the same paths; null of one path"
+        ),
+        ResultColumn("bias", "float", "of the derivative at this step, as two steps tell it"),
+        ResultColumn("step", "float", "that was chosen"),
+        ResultColumn(
+            "scheme", "string", "central, or where the parameter can't move both ways forward or backward"
+        ),
+        ResultColumn("down", "float", "the statistic one step lower"),
+        ResultColumn("up", "float", "the statistic one step higher"),
+    ),
+    coordinates=False,
+)
+
+SENSITIVITY_STEPS: Final = ResultSchema(
+    "sensitivity_steps",
+    "Every step that was tried: a row for each parameter and step, the largest first.",
+    (
+        _PARAMETER,
+        ResultColumn("step", "float", "the step"),
+        ResultColumn("derivative", "float", "the difference quotient"),
+        ResultColumn("standard_error", "float", "of it, paired over the same paths; null of one path"),
+    ),
+    coordinates=False,
+)
+
+WORST_WORLD: Final = ResultSchema(
+    "worst_world",
+    "The factors on the worst paths against all paths: a row for each factor and period.",
+    (
+        ResultColumn("factor", "string", "a factor"),
+        ResultColumn("period", "int64", "a period"),
+        ResultColumn("mean", "float", "over all paths"),
+        ResultColumn("worst_mean", "float", "over the worst paths"),
+        ResultColumn("difference", "float", "worst_mean - mean"),
+        ResultColumn("standard_error", "float", "of the difference; null where one path cannot tell"),
+        ResultColumn(
+            "deviations", "float", "the difference in standard deviations of the factor in that period"
+        ),
+    ),
+    coordinates=False,
+)
+
+STORY: Final = ResultSchema(
+    "story",
+    "One path in words: a row for each sentence, by period.",
+    (
+        ResultColumn("period", "int64", "a period"),
+        ResultColumn("label", "string", "the same as a date, e.g. 2029Q3"),
+        ResultColumn("text", "string", "what happened"),
+    ),
+    coordinates=False,
+)
+
+SOBOL_INDICES: Final = ResultSchema(
+    "sobol_indices",
+    "Shares of a variance: a row for each output and factor, and for the entities' credit events.",
+    (
+        ResultColumn("output", "string", "loss, failures (how many), failure:ENTITY or npv:MEASURE"),
+        ResultColumn("factor", "string", "a factor's own shocks, or `credit events`"),
+        ResultColumn(
+            "first", "float", "share of the variance that goes if it is known; null where nothing varies"
+        ),
+        ResultColumn("first_error", "float", "standard error of that"),
+        ResultColumn("total", "float", "share of the variance that is left if all others are known"),
+        ResultColumn("total_error", "float", "standard error of that"),
+    ),
+    coordinates=False,
+)
+
+ANSWER_SCHEMAS: Final = (REVERSE_STRESS, SENSITIVITIES, SENSITIVITY_STEPS, WORST_WORLD, STORY, SOBOL_INDICES)
+
 NETWORK_SCHEMAS: Final = (
     CLEARING,
     CLEARING_SUMMARY,
@@ -340,7 +490,10 @@ The manifest is written last and the folder appears whole or not at all. The sam
 def result_tables_markdown() -> str:
     """Return the reference page of all tables of results, docs/results.md."""
     parts = [_INTRODUCTION]
-    parts += [_section(schema.name, schema) for schema in (*RESULT_SCHEMAS.values(), *NETWORK_SCHEMAS)]
+    parts += [
+        _section(schema.name, schema)
+        for schema in (*RESULT_SCHEMAS.values(), *ANSWER_SCHEMAS, *NETWORK_SCHEMAS)
+    ]
     parts.append(SHARDS)
     parts += [_section(f"Of a shard: {schema.name}", schema) for schema in SHARD_SCHEMAS.values()]
     return "\n".join(parts)

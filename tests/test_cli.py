@@ -444,3 +444,46 @@ def test_a_ctrl_c_that_is_swallowed_ends_the_run_with_exit_3(folder, module, nam
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert name == "summarise" or done.stdout == ""
+
+
+# --- reverse ---
+
+
+def test_reverse_prints_the_answer_and_its_json_every_value_on_the_way(call, folder):
+    line = ("reverse", folder, "flow.sales.scale", "--low", 0, "--high", 9, "--target", 0, "--measure", "net")
+    code, out, err = call(*line, "--paths", 100)
+    assert (code, err) == (0, "")
+    assert "The mean of net's npv meets 0 at flow.sales.scale = " in " ".join(out.split())
+    code, out, _ = call(*line, "--paths", 100, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["low"] <= found["root"] <= found["high"]
+    assert len(found["evaluations"]) >= 9
+
+
+def test_reverse_blames_the_bounds_with_exit_code_2(call, folder):
+    code, _, err = call("reverse", folder, "flow.sales.scale", "--low", 2, "--high", 1, "--target", 0)
+    assert code == 2
+    assert "`bounds`: has to be two finite numbers in order" in err
+
+
+# --- explain ---
+
+
+def test_explain_tells_a_stored_result_in_words_and_as_json(call, folder, tmp_path):
+    call("run", folder, "--paths", 200, "--out", tmp_path / "out")
+    code, out, err = call("explain", tmp_path / "out", "--scenario", "slump")
+    assert (code, err) == (0, "")
+    assert out.startswith("slump/full\n")
+    assert "is the first to fail on" in out
+    assert "The worst path, number" in out
+    code, out, _ = call("explain", tmp_path / "out", "--scenario", "slump", "--json")
+    assert code == 0
+    assert json.loads(out)["scenario"] == "slump/full"
+
+
+def test_explain_blames_an_unknown_scenario_with_exit_code_2(call, folder, tmp_path):
+    call("run", folder, "--paths", 10, "--out", tmp_path / "out")
+    code, _, err = call("explain", tmp_path / "out", "--scenario", "nothing")
+    assert code == 2
+    assert "`scenario`: is no scenario of this run" in err

@@ -1,4 +1,4 @@
-"""The command line: `gpustress check | run | sweep | network | info`, a module for each.
+"""The command line: `gpustress check | run | sweep | explain | reverse | network | info`, a module for each.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -14,9 +14,11 @@ import typer
 
 from .check_command import check
 from .console import FAILED, INTERRUPTED, complain, silence
+from .explain_command import explain
 from .info_command import info
 from .interrupt import interrupt
 from .network_command import network
+from .reverse_command import reverse
 from .run_command import run
 from .sweep_command import sweep
 
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, run, sweep, info):
+for command in (check, run, sweep, explain, reverse, info):
     app.command()(command)
 app.add_typer(network)
 

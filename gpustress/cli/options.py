@@ -63,3 +63,33 @@ Memory = Annotated[
         help="What the run may take, e.g. 4GB; default: a quarter of what is free.",
     ),
 ]
+Measure = Annotated[
+    str | None,
+    typer.Option("--measure", metavar="NAME", help="A measure; default: the losses of the positions."),
+]
+Figure = Annotated[
+    str, typer.Option("--figure", metavar="F", help="Of the measure: total, npv, trough or payback.")
+]
+Entity = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--entity", metavar="NAME", help='Whose failure; repeatable: one of them is enough; "any": anybody.'
+    ),
+]
+StatisticName = Annotated[
+    str,
+    typer.Option(
+        "--statistic", metavar="S", help="mean, quantile, failure_probability or expected_shortfall."
+    ),
+]
+Level = Annotated[float, typer.Option("--level", metavar="P", help="Of a quantile or an expected shortfall.")]
+Horizon = Annotated[
+    float | None, typer.Option("--horizon", metavar="YEARS", help="Of losses and failures; default: all.")
+]
+ScenarioName = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario", metavar="NAME", help="The scenario in question; default: the system as it is."
+    ),
+]
+OneEffect = Annotated[str, typer.Option("--effects", metavar="E", help="none, first_round or full.")]
