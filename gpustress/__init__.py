@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
+    from .failure_order import failure_links as failure_links
+    from .failure_order import first_failures as first_failures
     from .network import Network as Network
     from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
@@ -73,7 +75,9 @@ _MODULE_OF = {
     "debtrank": "cascades",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",
+    "failure_links": "failure_order",
     "fire_sales": "common_assets",
+    "first_failures": "failure_order",
     "losses": "risk",
     "read_result": "store",
     "read_system": "system",

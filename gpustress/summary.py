@@ -9,6 +9,7 @@ import numpy as np
 
 from .book import path_losses, read_book
 from .dates import period_label
+from .failure_order import first_failures, followers
 from .result import ANY_CAUSE
 from .risk import expected_shortfall, value_at_risk
 from .sampling import CONFIDENCE, mean_with_error
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .risk import RiskEstimate
 
 SUMMARY_VERSION: Final = 1
+FIRST: Final = 3  # likeliest first failures whose followers are told
 LEVEL: Final = 0.99  # of the book's value at risk and expected shortfall
 
 
@@ -38,8 +40,8 @@ def summarise(run: Result) -> dict[str, Any]:
     dict
         ``system``, ``paths``, ``seed``, ``backend``, ``digest``, ``confidence``, and ``runs``: for each
         scenario and effects its ``entities`` (probability of failing, median period, causes, contagion where
-        first_round and full both ran), ``expected_failures``, ``measures``, ``book`` (None without positions)
-        and ``exact_finishes``.
+        first_round and full both ran), ``expected_failures``, ``first_failures`` (who is the first to fail, and
+        who then follows), ``measures``, ``book`` (None without positions) and ``exact_finishes``.
     """
     settings = run.system.settings
     contagion = _contagion(run)
@@ -48,6 +50,7 @@ def summarise(run: Result) -> dict[str, Any]:
     coordinates = (
         {} if run.coordinates is None else {row["scenario"]: row for row in run.coordinates.to_pylist()}
     )
+    first = _grouped(first_failures(run).to_pylist(), "scenario", "entity")
     medians = _median_periods(run)
     books = _books(run)
     runs = []
@@ -68,6 +71,7 @@ def summarise(run: Result) -> dict[str, Any]:
                 "expected_failures": _estimate(
                     *mean_with_error((run.failed_at[place] < run.periods).sum(axis=1))
                 ),
+                "first_failures": _first_failures(run, place, first[one.name]),
                 "measures": [
                     {"measure": name, **_figures(run, rows)}
                     for name, rows in measures.get(one.name, {}).items()
@@ -155,6 +159,19 @@ def _entity(
         "causes": causes,
         "contagion": added,
     }
+
+
+def _first_failures(run: Result, place: int, rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The likeliest to be the first to fail, each with its followers."""
+    found = [row for (row,) in rows.values() if row["probability"]]
+    return [
+        {
+            "entity": row["entity"],
+            "probability": _estimate(row["probability"], row["standard_error"]),
+            "followers": followers(run, place, run.entities.index(row["entity"])),
+        }
+        for row in sorted(found, key=lambda row: -row["probability"])[:FIRST]
+    ]
 
 
 def _figures(run: Result, rows: list[dict[str, Any]]) -> dict[str, Any]:
