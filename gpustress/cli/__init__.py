@@ -1,4 +1,4 @@
-"""The command line: `gpustress check | run | info`, a module for each.
+"""The command line: `gpustress check | run | report | info`, a module for each.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -16,6 +16,7 @@ from .check_command import check
 from .console import FAILED, INTERRUPTED, complain, silence
 from .info_command import info
 from .interrupt import interrupt
+from .report_command import report
 from .run_command import run
 
 TYPER_INTERRUPTED: Final = 130  # how typer exits on Ctrl-C outside a command
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, run, info):
+for command in (check, run, report, info):
     app.command()(command)
 
 

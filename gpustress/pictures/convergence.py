@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..errors import bad_argument
 from ..risk import expected_shortfall, value_at_risk
@@ -77,7 +77,7 @@ def convergence(
         ax.set_xscale("log")
         ax.set_xlim(counts[0], counts[-1])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
-    ax.xaxis.set_minor_formatter(FuncFormatter(lambda count, _: ""))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     plain_axes(ax)
     unit = amount_axis(ax.yaxis, rows.ravel(), currency)
     ax.set_xlabel("paths")

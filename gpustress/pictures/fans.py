@@ -46,7 +46,9 @@ def quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([ordered[quantile_rank(level, len(ordered))[0] - 1] for level in LEVELS])
 
 
-def cash_fan(run: Result, ax: Axes, entity: str, *, scenario: str | None = None) -> Axes:
+def cash_fan(
+    run: Result, ax: Axes, entity: str, *, scenario: str | None = None, with_note: bool = True
+) -> Axes:
     """Draw quantiles of an entity's cash at the end of each period; an entity that has failed holds 0.
 
     Parameters
@@ -57,6 +59,8 @@ def cash_fan(run: Result, ax: Axes, entity: str, *, scenario: str | None = None)
     entity : str
     scenario : str, optional
         A run or a scenario; by default the first.
+    with_note : bool
+        Whether to say on which share of the paths it fails.
 
     Returns
     -------
@@ -76,12 +80,14 @@ def cash_fan(run: Result, ax: Axes, entity: str, *, scenario: str | None = None)
         ax.text(0.01, -line, "credit line drawn in full", transform=ax.get_yaxis_transform(), va="bottom",
                 fontsize=8, color=GREY)  # fmt: skip
     failed = float((run.failed_at[place, :, number] < run.periods).mean())
-    note = f"0 after a failure ({100 * failed:.3g} % of paths)" if failed else ""
+    note = f"0 after a failure ({100 * failed:.3g} % of paths)" if failed and with_note else ""
     title(ax, f"Cash of {name_of(entity)}: {run_title(run, place)}", note)
     return ax
 
 
-def measure_fan(run: Result, ax: Axes, measure: str, *, scenario: str | None = None) -> Axes:
+def measure_fan(
+    run: Result, ax: Axes, measure: str, *, scenario: str | None = None, with_note: bool = True
+) -> Axes:
     """Draw quantiles of a measure's running total, and the period by which half of the paths have paid back.
 
     Parameters
@@ -92,6 +98,8 @@ def measure_fan(run: Result, ax: Axes, measure: str, *, scenario: str | None = N
     measure : str
     scenario : str, optional
         A run or a scenario; by default the first.
+    with_note : bool
+        Whether to say, and mark, when the paths have paid back.
 
     Returns
     -------
@@ -105,6 +113,10 @@ def measure_fan(run: Result, ax: Axes, measure: str, *, scenario: str | None = N
     place = run_place(run, scenario)
     known("measure", measure, tuple(run.measures))
     _fan(run, ax, np.cumsum(recorded(run, f"measure:{measure}", place), axis=1))
+    heading = f"Running total of {name_of(measure)}: {run_title(run, place)}"
+    if not with_note:
+        title(ax, heading)
+        return ax
     payback = run.measures[measure].payback[place]
     never = float((payback == run.periods).mean())
     median = int(np.sort(payback)[quantile_rank(0.5, len(payback))[0] - 1])
@@ -113,8 +125,12 @@ def measure_fan(run: Result, ax: Axes, measure: str, *, scenario: str | None = N
         text = f"half have paid back by {period_label(run.system.settings, median)}"
         text += f"; {100 * never:.3g} % never do" if never else ""
     else:
-        text = "no path pays back" if never == 1.0 else f"{100 * never:.3g} % of the paths never pay back"
-    title(ax, f"Running total of {name_of(measure)}: {run_title(run, place)}", text, COLOURS[1])
+        text = (
+            "no path pays back"
+            if never == 1.0
+            else f"{100 * never:.{4 if never > 0.9995 else 3}g} % of the paths never pay back"
+        )
+    title(ax, heading, text, COLOURS[1])
     return ax
 
 

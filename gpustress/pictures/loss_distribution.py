@@ -77,11 +77,17 @@ def loss_distribution(
     left = float(at_risk) > low + 0.55 * (high - low)
     for estimate, name, colour, dashes, height in lines:
         _mark(ax, estimate, colour, dashes)
-        text = f"{name} {with_interval(_plain(estimate), unit)}"
-        beside = f"{text} " if left else f" {text}"
-        anchor = float(at_risk) if left else float(shortfall)
-        ax.text(anchor, height, beside, transform=ax.get_xaxis_transform(), ha="right" if left else "left", va="top",
-                color=colour, fontsize=8.5)  # fmt: skip
+        ax.annotate(
+            f"{name} {with_interval(_plain(estimate), unit)}",
+            (float(at_risk) if left else float(shortfall), height),
+            (-5 if left else 5, 0),
+            xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top",
+            color=colour,
+            fontsize=8.5,
+        )
     mean = float(loss.mean())
     ax.plot([mean], [0.0], marker="^", markersize=9, color=INK, clip_on=False, zorder=5,
             transform=ax.get_xaxis_transform(), linestyle="none", label="mean")  # fmt: skip

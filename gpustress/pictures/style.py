@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..amounts import unit_of
 from ..dates import period_label
@@ -36,9 +37,11 @@ def name_of(name: str, longest: int = LONGEST) -> str:
     text = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
     )
-    if len(text) > longest:
-        head = (longest - 1) // 2
-        text = f"{text[:head]}…{text[head + 1 - longest :]}"
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    if len(text) + wide > longest:
+        keep = longest // 2 if wide > len(text) // 2 else longest  # letters twice as wide as others
+        head = (keep - 1) // 2
+        text = f"{text[:head]}…{text[head + 1 - keep :]}"
     return text.replace("$", r"\$")
 
 
@@ -151,6 +154,7 @@ def amount_axis(axis: Any, values: Iterable[float], currency: str) -> Unit:
 def percent_axis(axis: Any, label: str) -> None:
     """Show shares as percentages."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
+    axis.set_minor_formatter(NullFormatter())
     axis.set_label_text(label)
 
 
