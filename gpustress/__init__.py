@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
     from .failure_order import failure_links as failure_links
-    from .failure_order import first_failures as first_failures
     from .network import Network as Network
     from .reconstruction import reconstruct as reconstruct
     from .result import MeasureResult as MeasureResult
@@ -77,7 +76,6 @@ _MODULE_OF = {
     "expected_shortfall": "risk",
     "failure_links": "failure_order",
     "fire_sales": "common_assets",
-    "first_failures": "failure_order",
     "losses": "risk",
     "read_result": "store",
     "read_system": "system",

@@ -19,36 +19,27 @@ if TYPE_CHECKING:
     from .system import System
 
 STEPS: Final = ("imposed", "credit", "liquidity", "solvency")  # of the model, in which an entity can fail
-_STEP_OF_CAUSE: Final = np.array([STEPS.index(cause) if cause in STEPS else 0 for cause in CAUSES])
+_STEP_OF_CAUSE: Final = np.array([0, *(STEPS.index(cause) for cause in CAUSES[1:])], dtype=np.int32)
+NEVER: Final = np.iinfo(np.int32).max
 
 
-def first_failures(run: Result) -> pa.Table:
-    """On which share of the paths each entity is the first to fail.
+def first_to_fail(run: Result, scenario: int) -> NDArray[np.bool_]:
+    """Who fails first on each path of a run: in the earliest period, and there by the earliest step of the model.
 
     Parameters
     ----------
     run : Result
+    scenario : int
+        Place in ``run.runs``.
 
     Returns
     -------
-    pyarrow.Table
-        scenario, entity, probability (entities that fail first in the same period all count), standard_error
-        (binomial), and a grid's coordinates.
+    ndarray, shape (P, N)
+        Entities that fail first by the same step are all first; no one is where nobody fails.
     """
-    shares = [_is_first(failed_at, run.periods).mean(axis=0) for failed_at in run.failed_at]
-    share: NDArray[np.float64] = np.stack(shares)
-    which, entity = np.indices((len(run.runs), len(run.entities)))
-    return result_table(
-        "first_failures",
-        run,
-        which,
-        {
-            "scenario": (run.scenarios, which),
-            "entity": (run.entities, entity),
-            "probability": share,
-            "standard_error": binomial_error(share, run.paths),
-        },
-    )
+    moment = _moments(run, scenario)
+    first: NDArray[np.bool_] = (moment == moment.min(axis=1, keepdims=True)) & (moment < NEVER)
+    return first
 
 
 def followers(run: Result, scenario: int, entity: int) -> list[dict[str, Any]]:
@@ -68,7 +59,7 @@ def followers(run: Result, scenario: int, entity: int) -> list[dict[str, Any]]:
         where the scenario did not run with first_round and full). The most likely by contagion come first.
     """
     failed_at = run.failed_at[scenario]
-    paths = np.flatnonzero(_is_first(failed_at, run.periods)[:, entity])
+    paths = np.flatnonzero(first_to_fail(run, scenario)[:, entity])
     fails = failed_at[paths] < run.periods
     pair = dict((full, alone) for alone, full in run.contagion_pairs()).get(scenario)
     added = None if pair is None else fails & ~(run.failed_at[pair][paths] < run.periods)
@@ -121,8 +112,7 @@ def failure_links(run: Result) -> pa.Table:
     for alone, full in pairs:
         fails = run.failed_at[full] < run.periods
         added = fails & ~(run.failed_at[alone] < run.periods)
-        when = run.failed_at[full].astype(np.int32) * len(STEPS) + _STEP_OF_CAUSE[run.cause[full]]
-        when[~fails] = np.iinfo(np.int32).max
+        when = _moments(run, full)
         for fallen in np.flatnonzero(added.any(axis=0)):
             paths = when[added[:, fallen]]
             before = (paths <= paths[:, [fallen]]).sum(axis=0) * linked[:, fallen]
@@ -146,11 +136,12 @@ def failure_links(run: Result) -> pa.Table:
     )
 
 
-def _is_first(failed_at: NDArray[np.int16], periods: int) -> NDArray[np.bool_]:
-    """Where nobody has failed before, shape (P, N)."""
-    earliest = failed_at.min(axis=1, keepdims=True)
-    first: NDArray[np.bool_] = (failed_at == earliest) & (earliest < periods)
-    return first
+def _moments(run: Result, scenario: int) -> NDArray[np.int32]:
+    """When entities fail, counted in steps of the model, shape (P, N)."""
+    failed_at = run.failed_at[scenario]
+    moment: NDArray[np.int32] = failed_at.astype(np.int32) * len(STEPS) + _STEP_OF_CAUSE[run.cause[scenario]]
+    moment[failed_at >= run.periods] = NEVER
+    return moment
 
 
 def _share(holds: NDArray[np.bool_]) -> dict[str, float]:

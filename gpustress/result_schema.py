@@ -134,16 +134,6 @@ _TABLES: Final = (
         ),
     ),
     ResultSchema(
-        "first_failures",
-        "Who fails first: a row for each run and entity. Entities that fail first in the same period all count.",
-        (
-            _SCENARIO,
-            _ENTITY,
-            ResultColumn("probability", "float", "share of paths on which nobody fails before it"),
-            _ERROR,
-        ),
-    ),
-    ResultSchema(
         "failure_links",
         "Who takes whom along: a row for each scenario that ran with first_round and full, and each pair.",
         (
@@ -322,7 +312,7 @@ _INTRODUCTION: Final = f"""\
 # Tables of results
 
 Version {RESULT_SCHEMA_VERSION} of the tables that a run gives (`run.failures()`, `run.failure_curve()`,
-`run.measure_summary()`, `run.contagion()`, `gs.first_failures(run)`, `gs.failure_links(run)`,
+`run.measure_summary()`, `run.contagion()`, `gs.failure_links(run)`,
 `gs.contributions(run, ...)`) and of those that `run.write(folder)`
 stores. This page is made from `gpustress/result_schema.py`:
 `python -m gpustress.result_schema > docs/results.md` writes it anew.

@@ -9,10 +9,10 @@ import numpy as np
 
 from .book import path_losses, read_book
 from .dates import period_label
-from .failure_order import first_failures, followers
+from .failure_order import first_to_fail, followers
 from .result import ANY_CAUSE
 from .risk import expected_shortfall, value_at_risk
-from .sampling import CONFIDENCE, mean_with_error
+from .sampling import CONFIDENCE, binomial_error, mean_with_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,6 @@ def summarise(run: Result) -> dict[str, Any]:
     coordinates = (
         {} if run.coordinates is None else {row["scenario"]: row for row in run.coordinates.to_pylist()}
     )
-    first = _grouped(first_failures(run).to_pylist(), "scenario", "entity")
     medians = _median_periods(run)
     books = _books(run)
     runs = []
@@ -71,7 +70,7 @@ def summarise(run: Result) -> dict[str, Any]:
                 "expected_failures": _estimate(
                     *mean_with_error((run.failed_at[place] < run.periods).sum(axis=1))
                 ),
-                "first_failures": _first_failures(run, place, first[one.name]),
+                "first_failures": _first_failures(run, place),
                 "measures": [
                     {"measure": name, **_figures(run, rows)}
                     for name, rows in measures.get(one.name, {}).items()
@@ -161,16 +160,17 @@ def _entity(
     }
 
 
-def _first_failures(run: Result, place: int, rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _first_failures(run: Result, place: int) -> list[dict[str, Any]]:
     """The likeliest to be the first to fail, each with its followers."""
-    found = [row for (row,) in rows.values() if row["probability"]]
+    share = first_to_fail(run, place).mean(axis=0)
+    order = [int(i) for i in np.argsort(-share, kind="stable")[:FIRST] if share[i]]
     return [
         {
-            "entity": row["entity"],
-            "probability": _estimate(row["probability"], row["standard_error"]),
-            "followers": followers(run, place, run.entities.index(row["entity"])),
+            "entity": run.entities[i],
+            "probability": _estimate(float(share[i]), float(binomial_error(float(share[i]), run.paths))),
+            "followers": followers(run, place, i),
         }
-        for row in sorted(found, key=lambda row: -row["probability"])[:FIRST]
+        for i in order
     ]
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import gpustress as gs
-from gpustress.failure_order import followers
+from gpustress.failure_order import first_to_fail, followers
 from gpustress.result import Result
 from gpustress.schema import CAUSES
+from gpustress.summary import summarise
 from made import made_result, made_system
 
 LIQUIDITY, SOLVENCY = CAUSES.index("liquidity"), CAUSES.index("solvency")
@@ -39,9 +40,12 @@ def links(run):
 
 def test_the_first_to_fail_are_those_before_whom_nobody_failed():
     run = paired([[8, 8, 8]] * 4, [[1, 2, 8], [3, 3, 8], [8, 8, 8], [8, 5, 6]])
-    rows = gs.first_failures(run).to_pylist()[3:]
-    assert [row["probability"] for row in rows] == [0.5, 0.5, 0.0]
-    assert rows[0]["standard_error"] == pytest.approx(0.25)
+    assert first_to_fail(run, 1).mean(axis=0).tolist() == [0.5, 0.5, 0.0]
+    told = summarise(run)["runs"][1]["first_failures"]
+    assert [one["entity"] for one in told] == ["alpha", "[bold]beta"]
+    assert told[0]["probability"] == {"value": 0.5, "standard_error": 0.25}
+    steps = paired([[8, 8, 8]], [[2, 2, 2]], cause=np.array([SOLVENCY, LIQUIDITY, LIQUIDITY]))
+    assert first_to_fail(steps, 1).tolist() == [[False, True, True]]
 
 
 def test_followers_are_counted_on_the_paths_of_the_first_failure():

@@ -214,6 +214,9 @@ def test_slopes_are_drawn_from_zero_and_other_tables_are_refused(ax):
     slopes = {"parameter": ["a", "b"], "slope": [1.0, -3.0], "standard_error": [0.1, 0.2]}
     pictures.tornado(slopes, ax)
     assert [bar.get_width() for bar in ax.containers[0].patches] == [-3.0, 1.0]
+    ax.clear()
+    slopes["derivative"] = slopes.pop("slope")
+    assert len(pictures.tornado(slopes, ax).containers[0].patches) == 2
     with pytest.raises(gs.InputError, match="parameter, slope"):
         pictures.tornado({"parameter": ["a"]}, ax)
     with pytest.raises(gs.InputError, match="no rows"):

@@ -251,8 +251,9 @@ def test_all_assumptions_stand_with_their_sources(example):
     assert set(told) == {name for name, table in example.system.tables.items() if table.num_rows}
     flows = told["flows"]
     assert len(flows.rows) == example.system.flows.num_rows
-    place = flows.heads.index("source")
-    assert [row[place] for row in flows.rows] == example.system.flows["source"].to_pylist()
+    assert [row[2] for row in flows.rows] == example.system.flows["source"].to_pylist()
+    (row,) = [row for row in flows.rows if row[0] == "usage_microsoft"]
+    assert row[1] == "kind = fee; amount = 0.210864903503; driver = capacity_in_use"
 
 
 def test_the_same_result_gives_the_same_page(three_firms, tmp_path):
@@ -302,6 +303,28 @@ def test_without_the_extra_the_command_says_how_to_get_it(three_firms, tmp_path)
     )
     assert done.returncode == 1
     assert "pip install 'gpustress[pictures]'" in done.stderr
+
+
+def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "gpustress.report.page.report_html", lambda run, answers: told.extend(answers) or "a page"
+    )
+    three_firms.write(tmp_path / "out")
+    found = {
+        "parameter": "flow.sales.scale",
+        "statistic": "mean npv of net",
+        "target": 0.0,
+        "root": 1.25,
+        "low": 1.0,
+    }
+    (tmp_path / "found.json").write_text(json.dumps(found | {"high": None, "monotone": True}))
+    assert call("report", tmp_path / "out", "--reverse", tmp_path / "found.json")[0] == 0
+    assert told == [Answer("flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, None)]
+    (tmp_path / "other.json").write_text(json.dumps(found))
+    for wrong in ("other.json", "nothing.json"):
+        code, _, said = call("report", tmp_path / "out", "--reverse", tmp_path / wrong)
+        assert (code, "`--reverse`" in said) == (2, True)
 
 
 # --- notebooks ---

@@ -33,11 +33,11 @@ run = gs.simulate(
 run
 
 # %% [markdown]
-# Who fails first, and who takes whom along?
+# Who takes whom along?
 
 # %%
-first = gs.first_failures(run).to_pandas().query("scenario == 'base/full' and probability > 0")
-first.sort_values("probability", ascending=False)
+links = gs.failure_links(run).to_pandas().query("scenario == 'base/full'")
+links.sort_values("probability", ascending=False)
 
 # %%
 import matplotlib.pyplot as plt

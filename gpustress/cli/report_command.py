@@ -20,6 +20,14 @@ def report(
         ),
     ],
     *,
+    reverse: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reverse",
+            metavar="FILE",
+            help="What `gpustress reverse --json` printed: the page then tells what would avert it. Repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell a stored result on one HTML page, OUT/report.html.
@@ -35,7 +43,9 @@ def report(
         heed_interrupt()
         page = os.path.join(out, REPORT)
         try:
-            result.report(page)
+            from ..report import answer_of_reverse
+
+            result.report(page, answers=[answer_of_reverse(file) for file in reverse or ()])
         except ImportError as missing:
             complain(f"gpustress: {missing}")
             raise typer.Exit(FAILED) from missing

@@ -31,7 +31,7 @@ def tornado(
     table : anything that speaks Arrow, or a mapping of columns
         ``parameter``; and ``low`` and ``high``, the figure with the parameter at its low and its high end (with
         ``low_error`` and ``high_error``, standard errors, where there are any); or ``slope`` and
-        ``standard_error``, its change for a unit of change of the parameter.
+        ``standard_error``, its change for a unit of change of the parameter (``derivative`` is another name for it).
     ax : matplotlib Axes
     base : float
         The figure as it is, where the bars begin; of slopes 0.
@@ -52,6 +52,8 @@ def tornado(
         The table has neither set of columns, or no rows.
     """
     columns = pa.table(table).to_pydict()
+    if "derivative" in columns:
+        columns.setdefault("slope", columns["derivative"])
     reach = normal_deviate(CONFIDENCE)
     if {"parameter", "low", "high"} <= columns.keys():
         ends = np.array([columns["low"], columns["high"]], dtype=np.float64)

@@ -11,7 +11,7 @@ except ImportError as _missing:
         f"gpustress.report needs {_missing.name}, which is not installed: pip install 'gpustress[pictures]'"
     ) from _missing
 
-from .answer import Answer
+from .answer import Answer, answer_of_reverse
 from .page import report_html, write_report
 
-__all__ = ["Answer", "report_html", "write_report"]
+__all__ = ["Answer", "answer_of_reverse", "report_html", "write_report"]

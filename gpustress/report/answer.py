@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import bad_argument
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 
 @dataclass(frozen=True)
@@ -27,3 +34,32 @@ class Answer:
     low: float | None = None
     high: float | None = None
     unit: str = ""
+
+
+def answer_of_reverse(file: str | PathLike[str]) -> Answer:
+    """The answer of a reverse stress test, from what ``gpustress reverse --json`` printed.
+
+    Parameters
+    ----------
+    file : path
+
+    Raises
+    ------
+    InputError
+        The file holds something else.
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            found = json.load(stream)
+        question = f"{found['parameter']}, at which the {found['statistic']} is {float(found['target']):,.6g}"
+        root, low, high = (
+            None if found[key] is None else float(found[key]) for key in ("root", "low", "high")
+        )
+    except OSError as error:
+        raise bad_argument(
+            "--reverse", str(file), f"may not be read: {error.strerror}", "Name a file."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise bad_argument("--reverse", str(file), "is not what a reverse stress test found",
+                           "Make it by `gpustress reverse ... --json > FILE`.") from error  # fmt: skip
+    return Answer(question, root, low, high)

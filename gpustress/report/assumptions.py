@@ -23,18 +23,15 @@ class Assumptions:
     table : str
     what : str
         What a row is.
-    heads : tuple of str
-        Columns that any row fills.
-    rows : tuple of tuple of str
-        The first MOST; figures as the tables have them.
+    rows : tuple of (str, str, str)
+        The first MOST: which row it is, what it gives besides defaults, its source.
     more : int
         Rows that are left out.
     """
 
     table: str
     what: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, str, str], ...]
     more: int
 
 
@@ -47,14 +44,20 @@ def assumptions(run: Result) -> list[Assumptions]:
         if not table.num_rows:
             continue
         schema = SCHEMAS[name]
-        rows = table.slice(0, MOST).to_pylist()
-        heads = tuple(
-            column.name
-            for column in schema.columns
-            if any(row[column.name] not in (None, "") and row[column.name] != column.default for row in rows)
-        )
-        cells = tuple(tuple(_cell(row[head]) for head in heads) for row in rows)
-        found.append(Assumptions(name, schema.doc, heads, cells, table.num_rows - len(rows)))
+        # Tables without a key are known by their first two columns.
+        known = schema.key or tuple(column.name for column in schema.columns[:2])
+        rows = []
+        for row in table.slice(0, MOST).to_pylist():
+            given = [
+                f"{column.name} = {_cell(row[column.name])}"
+                for column in schema.columns
+                if column.name not in (*known, _SOURCE)
+                and row[column.name] not in (None, "")
+                and row[column.name] != column.default
+            ]
+            identity = ", ".join(_cell(row[column]) for column in known if row[column] not in (None, ""))
+            rows.append((identity, "; ".join(given), _cell(row[_SOURCE])))
+        found.append(Assumptions(name, schema.doc, tuple(rows), table.num_rows - len(rows)))
     return found
 
 
