@@ -1,5 +1,6 @@
 """Pictures: what is drawn is what the result holds, for any names and sizes."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,15 @@ def test_the_ribbons_are_as_wide_as_what_is_paid(ax, three_firms):
     scale = sum(ribbons.values()) / paid.sum()
     assert ribbons == pytest.approx({f"{a} to {b}": amount * scale for (a, b), amount in paid.items()})
     assert f"lab  {paid['lab'].sum():,.3g}" in texts(ax)
+    for end in (
+        [0, -2],
+        [3, 4],
+    ):  # where ribbons leave a payer, and where they reach a receiver, none lies on another
+        sides = [
+            np.sort(patch.get_path().vertices[end, 1]) for patch in ax.patches if " to " in patch.get_label()
+        ]
+        sides.sort(key=lambda side: side[0])
+        assert all(above[1] <= below[0] + 1e-12 for above, below in itertools.pairwise(sides))
 
 
 def test_payments_leave_out_memo_lines_and_on_demand_the_outside(three_firms):
