@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .errors import Problem as Problem
     from .explanation import Explanation as Explanation
     from .explanation import explain as explain
+    from .failure_order import failure_links as failure_links
     from .network import Network as Network
     from .network_files import read_network as read_network
     from .network_valuation import NetworkValuation as NetworkValuation
@@ -121,6 +122,7 @@ _MODULE_OF = {
     "estimate": "run_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",
+    "failure_links": "failure_order",
     "fire_sales": "common_assets",
     "losses": "risk",
     "read_network": "network_files",

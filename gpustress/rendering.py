@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from .sampling import CONFIDENCE
+from .amounts import never_seen, percent, plus_minus, sure, unit_of, with_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
 DETAILED: Final = 8  # runs that are printed in full; of more, an overview
 OVERVIEW: Final = 40  # runs of which a line is printed
-DIGITS: Final = 4  # of an amount, in the unit of its table
-EXACT_DECIMALS: Final = 3  # of a figure that has neither a unit nor an error
 LISTED: Final = 25  # entities of a run that are printed
-UNITS: Final = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
 FOLDED: Final = 10  # characters to which names and words fold at most
 FOLDING: Final = ("causes, %", "most likely to fail", "payback")  # columns of words
 
@@ -87,9 +82,9 @@ def _print_overview(console: Console, runs: Sequence[Mapping[str, Any]]) -> None
         rows.append(
             [
                 _title(run, runs),
-                _plus_minus(run["expected_failures"]),
+                plus_minus(run["expected_failures"]),
                 worst["entity"] if fails else "nobody",
-                _percent(worst["probability"]),
+                percent(worst["probability"]),
             ]
         )
     heads = ("scenario", "expected failures", "most likely to fail", "in % of paths")
@@ -105,7 +100,7 @@ def _print_run(console: Console, summary: Mapping[str, Any], run: Mapping[str, A
     if run["effects"] == "none":
         _line(console, f"\n{title}: a projection; nobody can fail.")
     elif not failing:
-        _line(console, f"\n{title}: nobody fails in {paths:,} paths ({_never(paths)}).")
+        _line(console, f"\n{title}: nobody fails in {paths:,} paths ({never_seen(paths)}).")
     else:
         _print_failures(console, summary, run, failing, title)
     if run["measures"]:
@@ -120,21 +115,21 @@ def _print_failures(
     heads += ["contagion, %", "share"] if with_contagion else []
     rows = []
     for entity in failing[:LISTED]:
-        cells = [entity["entity"], _percent(entity["probability"]), entity["median_label"]]
+        cells = [entity["entity"], percent(entity["probability"]), entity["median_label"]]
         if with_contagion:
             cells += _contagion_cells(entity["contagion"])
         causes = sorted(
             ((name, cause) for name, cause in entity["causes"].items() if cause["value"]),
             key=lambda item: -item[1]["value"],
         )
-        cells.append(", ".join(f"{name} {_percent(cause, with_error=False)}" for name, cause in causes))
+        cells.append(", ".join(f"{name} {percent(cause, with_error=False)}" for name, cause in causes))
         rows.append(cells)
     title = f"{title}: who fails by {summary['system']['last_period']}"
     print_table(console, title, (*heads, "causes, %"), rows, more=len(failing) - len(rows))
     safe = [entity["entity"] for entity in run["entities"] if not entity["probability"]["value"]]
     if safe:
         listed = ", ".join(safe[:LISTED]) + (f" and {len(safe) - LISTED} more" if len(safe) > LISTED else "")
-        _line(console, f"In no path ({_never(summary['paths'])}): {listed}.")
+        _line(console, f"In no path ({never_seen(summary['paths'])}): {listed}.")
 
 
 def _contagion_cells(contagion: Mapping[str, Any] | None) -> list[str]:
@@ -142,7 +137,7 @@ def _contagion_cells(contagion: Mapping[str, Any] | None) -> list[str]:
         return ["", ""]
     share = contagion["share"]
     return [
-        _percent(contagion["difference"], sign="+"),
+        percent(contagion["difference"], sign="+"),
         "" if share is None else f"{share:.0%}".replace("%", " %"),
     ]
 
@@ -150,16 +145,16 @@ def _contagion_cells(contagion: Mapping[str, Any] | None) -> list[str]:
 def _print_measures(console: Console, summary: Mapping[str, Any], run: Mapping[str, Any], title: str) -> None:
     money = ("total", "npv", "trough")
     values = [entry["value"] for m in run["measures"] for figure in money for entry in m[figure].values()]
-    unit = _unit(values, summary["system"]["currency"])
+    unit = unit_of(values, summary["system"]["currency"])
     heads = ("measure", "total", "NPV", "NPV 5 %", "NPV 95 %", "trough", "payback")
     rows = [
         [
             m["measure"],
-            _plus_minus(m["total"]["mean"], unit),
-            _plus_minus(m["npv"]["mean"], unit),
-            _sure(m["npv"]["q05"], unit),
-            _sure(m["npv"]["q95"], unit),
-            _sure(m["trough"]["mean"], unit),
+            plus_minus(m["total"]["mean"], unit),
+            plus_minus(m["npv"]["mean"], unit),
+            sure(m["npv"]["q05"], unit),
+            sure(m["npv"]["q95"], unit),
+            sure(m["trough"]["mean"], unit),
             _payback(m["payback"]),
         ]
         for m in run["measures"]
@@ -171,13 +166,13 @@ def _payback(payback: Mapping[str, Any]) -> str:
     """The median, and how many paths never pay back where some do."""
     median, never = payback["q50"]["label"], payback["share_never"]
     some = never["value"] > 0.0 and median != "never"
-    return f"{median}; never {_percent(never, with_error=False)} %" if some else median
+    return f"{median}; never {percent(never, with_error=False)} %" if some else median
 
 
 def _print_books(console: Console, summary: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
     books = [run["book"] for run in runs]
     figures = ("expected_loss", "value_at_risk", "expected_shortfall")
-    unit = _unit(
+    unit = unit_of(
         [book[figure]["value"] for book in books for figure in figures], summary["system"]["currency"]
     )
     level = f"{100 * books[0]['value_at_risk']['level']:g} %"
@@ -185,8 +180,8 @@ def _print_books(console: Console, summary: Mapping[str, Any], runs: Sequence[Ma
     heads = ("scenario", "expected loss", f"VaR {level}", f"ES {level}")
     rows = []
     for run, book in zip(runs[:OVERVIEW], books, strict=False):
-        cells = [_title(run, runs), _plus_minus(book["expected_loss"], unit)]
-        cells += [_with_interval(book[figure], unit) for figure in figures[1:]]
+        cells = [_title(run, runs), plus_minus(book["expected_loss"], unit)]
+        cells += [with_interval(book[figure], unit) for figure in figures[1:]]
         rows.append(cells)
     title = f"Loss of the book ({count} position{'s' if count > 1 else ''}){unit.name}"
     print_table(console, title, heads, rows, more=len(runs) - len(rows))
@@ -196,84 +191,6 @@ def _title(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     """The run's name; the scenario's alone where it is the only one of its runs among these."""
     several = sum(other["scenario"] == run["scenario"] for other in runs) > 1
     return str(run["run"] if several else run["scenario"])
-
-
-def _never(paths: int) -> str:
-    """What a failure that was never seen can still have as probability: (1 - p)^P = 5 %."""
-    bound = -math.expm1(math.log(1.0 - CONFIDENCE) / paths)
-    return f"below {100 * bound:.2g} % with {CONFIDENCE:.0%} confidence".replace("95%", "95 %")
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """What the amounts of a table are divided by, and how many decimals they have at most."""
-
-    size: float = 1.0
-    decimals: int | None = None
-    name: str = ""
-
-
-def _unit(values: Iterable[float | None], currency: str) -> _Unit:
-    """The unit in which the largest amount has one to three digits before the point, and four in all."""
-    largest = max((abs(value) for value in values if value is not None), default=0.0)
-    size, word = next(((size, word) for size, word in UNITS if largest >= size), (1.0, ""))
-    whole_digits = len(str(int(largest / size)))
-    name = " ".join(part for part in (word, currency) if part)
-    return _Unit(size, max(0, DIGITS - whole_digits), f", {name}" if name else "")
-
-
-_PLAIN: Final = _Unit()
-_PERCENT: Final = _Unit(0.01)
-
-
-def _plus_minus(estimate: Mapping[str, Any], unit: _Unit = _PLAIN) -> str:
-    """Value and error, both to the error's second digit; the value alone where all its digits are sure."""
-    value, error = estimate["value"], estimate["standard_error"]
-    decimals = _decimals(estimate, unit, 2)
-    if value is None or decimals is None or error / unit.size < 0.5 * 10.0**-decimals:
-        return _sure(estimate, unit)
-    return f"{_rounded(value / unit.size, decimals)} ± {_rounded(error / unit.size, decimals)}"
-
-
-def _sure(estimate: Mapping[str, Any], unit: _Unit = _PLAIN) -> str:
-    """Value to the first digit that its error touches."""
-    value = estimate["value"]
-    if value is None:
-        return "-"
-    decimals = _decimals(estimate, unit, 1)
-    if decimals is not None:
-        return _rounded(value / unit.size, decimals)
-    if value == 0.0:
-        return "0"
-    exact = _rounded(value / unit.size, EXACT_DECIMALS if unit.decimals is None else unit.decimals)
-    return exact.rstrip("0").rstrip(".") if "." in exact and float(exact.replace(",", "")) else exact
-
-
-def _rounded(value: float, decimals: int) -> str:
-    return f"{round(value, decimals) + 0.0:,.{max(decimals, 0)}f}"  # + 0.0: no -0
-
-
-def _decimals(estimate: Mapping[str, Any], unit: _Unit, significant: int) -> int | None:
-    """Decimals that show so many digits of the error; None where there is none, or no more than rounding."""
-    value, error = estimate["value"], estimate["standard_error"]
-    if not error or value is None or error <= 1e-12 * abs(value):
-        return None
-    decimals = significant - 1 - math.floor(math.log10(error / unit.size))
-    return decimals if unit.decimals is None else min(decimals, unit.decimals)
-
-
-def _with_interval(estimate: Mapping[str, Any], unit: _Unit) -> str:
-    low, high = (
-        "∞" if estimate[end] is None else _sure({**estimate, "value": estimate[end]}, unit)
-        for end in ("low", "high")
-    )
-    return f"{_sure(estimate, unit)} [{'-' if low == '∞' else ''}{low}, {high}]"
-
-
-def _percent(estimate: Mapping[str, Any], with_error: bool = True, sign: str = "") -> str:
-    form = _plus_minus if with_error else _sure
-    text = form(estimate, _PERCENT)
-    return sign + text if estimate["value"] > 0 else text
 
 
 def print_table(

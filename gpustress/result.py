@@ -24,12 +24,13 @@ from .sampling import binomial_error, mean_with_error, quantile_with_error
 from .schema import CAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from .report import Answer
     from .system import System
 
 COUNTED_AT_ONCE: Final = 1 << 20  # paths x entities whose failures are counted in one go: a few megabytes
@@ -137,6 +138,12 @@ class Result:
             f"<Result of {self.system.settings.name!r}: {len(self.runs)} runs x {self.paths} paths x "
             f"{self.periods} periods, {len(self.entities)} entities, seed {self.seed}>"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: who fails, and what the book loses."""
+        from .notebook import result_html
+
+        return result_html(self)
 
     @property
     def scenarios(self) -> tuple[str, ...]:
@@ -253,6 +260,12 @@ class Result:
         from .store import write_result
 
         write_result(self, folder)
+
+    def report(self, path: str | PathLike[str], *, answers: Sequence[Answer] = ()) -> None:
+        """Write one HTML page that tells what was found, and loads nothing; see `report.write_report`."""
+        from .report import write_report
+
+        write_report(self, path, answers=answers)
 
     def _statistics(self, figure: str, values: NDArray[np.generic]) -> Iterable[tuple[str, float, float]]:
         """Statistic, value and standard error, of one measure's figure on all paths of one run."""

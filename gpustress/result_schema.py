@@ -82,6 +82,17 @@ _TABLES: Final = (
         ),
     ),
     ResultSchema(
+        "failure_links",
+        "Who takes whom along: a row for each scenario that ran with first_round and full, and each pair.",
+        (
+            _SCENARIO,
+            ResultColumn("source", "string", "a counterparty that has failed by then"),
+            ResultColumn("target", "string", "an entity that fails only with all effects"),
+            ResultColumn("probability", "float", "share of paths on which that happens"),
+            _ERROR,
+        ),
+    ),
+    ResultSchema(
         "contributions",
         "Who makes the tail of a book: a row for each run and position; they sum to the expected shortfall.",
         (
@@ -460,7 +471,8 @@ _INTRODUCTION: Final = f"""\
 # Tables of results
 
 Version {RESULT_SCHEMA_VERSION} of the tables that a run gives (`run.failures()`, `run.failure_curve()`,
-`run.measure_summary()`, `run.contagion()`, `gs.contributions(...)`) and of those that `run.write(folder)`
+`run.measure_summary()`, `run.contagion()`, `gs.failure_links(run)`,
+`gs.contributions(run, ...)`) and of those that `run.write(folder)`
 stores. This page is made from `gpustress/result_schema.py`:
 `python -m gpustress.result_schema > docs/results.md` writes it anew.
 

@@ -10,8 +10,9 @@ import numpy as np
 from .book import path_losses, read_book
 from .dates import period_label
 from .estimates import ANY_CAUSE
+from .failure_order import first_to_fail, followers
 from .risk import expected_shortfall, value_at_risk
-from .sampling import CONFIDENCE, mean_with_error
+from .sampling import CONFIDENCE, binomial_error, mean_with_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .risk import RiskEstimate
 
 SUMMARY_VERSION: Final = 1
+FIRST: Final = 3  # likeliest first failures whose followers are told
 LEVEL: Final = 0.99  # of the book's value at risk and expected shortfall
 
 
@@ -38,8 +40,8 @@ def summarise(run: Result) -> dict[str, Any]:
     dict
         ``system``, ``paths``, ``seed``, ``backend``, ``digest``, ``confidence``, and ``runs``: for each
         scenario and effects its ``entities`` (probability of failing, median period, causes, contagion where
-        first_round and full both ran), ``expected_failures``, ``measures``, ``book`` (None without positions)
-        and ``exact_finishes``.
+        first_round and full both ran), ``expected_failures``, ``first_failures`` (who is the first to fail, and
+        who then follows), ``measures``, ``book`` (None without positions) and ``exact_finishes``.
     """
     settings = run.system.settings
     contagion = _contagion(run)
@@ -68,6 +70,7 @@ def summarise(run: Result) -> dict[str, Any]:
                 "expected_failures": _estimate(
                     *mean_with_error((run.failed_at[place] < run.periods).sum(axis=1))
                 ),
+                "first_failures": _first_failures(run, place),
                 "measures": [
                     {"measure": name, **_figures(run, rows)}
                     for name, rows in measures.get(one.name, {}).items()
@@ -155,6 +158,20 @@ def _entity(
         "causes": causes,
         "contagion": added,
     }
+
+
+def _first_failures(run: Result, place: int) -> list[dict[str, Any]]:
+    """The likeliest to be the first to fail, each with its followers."""
+    share = first_to_fail(run, place).mean(axis=0)
+    order = [int(i) for i in np.argsort(-share, kind="stable")[:FIRST] if share[i]]
+    return [
+        {
+            "entity": run.entities[i],
+            "probability": _estimate(float(share[i]), float(binomial_error(float(share[i]), run.paths))),
+            "followers": followers(run, place, i),
+        }
+        for i in order
+    ]
 
 
 def _figures(run: Result, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -199,6 +199,12 @@ class System:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how large it is, and who pays whom."""
+        from .notebook import system_html
+
+        return system_html(self)
+
     def __repr__(self) -> str:
         counts = ", ".join(
             f"{table.num_rows} {name}" for name, table in self._tables.items() if table.num_rows

@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help="networks")
     parser.add_argument("--shocks", type=int, default=SHOCKS, metavar="N")
-    parser.add_argument("--picture", metavar="FILE", help="a PNG, SVG or PDF; needs gpustress[plot]")
+    parser.add_argument("--picture", metavar="FILE", help="a PNG, SVG or PDF; needs gpustress[pictures]")
     arguments = parser.parse_args()
     found = find(arguments.samples, arguments.shocks)
     print(report(found))

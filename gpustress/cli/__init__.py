@@ -1,4 +1,4 @@
-"""The command line: `gpustress check | run | sweep | explain | reverse | network | info`, a module for each.
+"""The command line: `gpustress check | run | sweep | report | explain | reverse | network | info`, a module for each.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -18,6 +18,7 @@ from .explain_command import explain
 from .info_command import info
 from .interrupt import interrupt
 from .network_command import network
+from .report_command import report
 from .reverse_command import reverse
 from .run_command import run
 from .sweep_command import sweep
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, run, sweep, explain, reverse, info):
+for command in (check, run, sweep, report, explain, reverse, info):
     app.command()(command)
 app.add_typer(network)
 

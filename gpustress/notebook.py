@@ -1,0 +1,107 @@
+"""Systems and results as a notebook shows them: small tables, whatever stands in a name."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from .amounts import percent, plus_minus, unit_of, with_interval
+from .schema import OUTSIDE
+from .summary import summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .result import Result
+    from .system import System
+
+PAIRS: Final = 12  # of who pays whom
+ROWS: Final = 12  # scenarios
+
+
+def system_html(system: System) -> str:
+    """How large a system is, and how many lines of payments join whom.
+
+    Parameters
+    ----------
+    system : System
+
+    Returns
+    -------
+    str
+        HTML that holds no script and no style.
+    """
+    settings = system.settings
+    sizes = [(name, f"{table.num_rows:,}") for name, table in system.tables.items() if table.num_rows]
+    lines: dict[tuple[str, str], list[str]] = {}
+    flows = (system.flows[column].to_pylist() for column in ("name", "payer", "receiver"))
+    for name, payer, receiver in zip(*flows, strict=True):
+        if payer is not None or receiver is not None:
+            lines.setdefault((payer or OUTSIDE, receiver or OUTSIDE), []).append(name)
+    loans = (system.loans[column].to_pylist() for column in ("name", "borrower", "lender"))
+    for name, borrower, lender in zip(*loans, strict=True):
+        lines.setdefault((borrower, lender or OUTSIDE), []).append(name)
+    # What runs among the entities comes first: it is what a failure travels along.
+    order = sorted(lines, key=lambda pair: (OUTSIDE in pair, -len(lines[pair]), pair))
+    pairs = [(payer, receiver, _listed(lines[payer, receiver])) for payer, receiver in order[:PAIRS]]
+    parts = [
+        f"<p><strong>System {escape(settings.name)}</strong>: {settings.periods:,} periods of "
+        f"{settings.period_years:g} years</p>",
+        _table(("table", "rows"), sizes),
+        _table(("pays", "receives", "flows and loans"), pairs),
+    ]
+    if len(order) > PAIRS:
+        parts.append(f"<p>... and {len(order) - PAIRS} more pairs.</p>")
+    return "<div>" + "".join(parts) + "</div>"
+
+
+def result_html(run: Result) -> str:
+    """Who is most likely to fail in each scenario, and what the book loses.
+
+    Parameters
+    ----------
+    run : Result
+
+    Returns
+    -------
+    str
+        HTML that holds no script and no style.
+    """
+    summary = summarise(run)
+    shown = summary["runs"][:ROWS]
+    books = [one["book"] for one in shown if one["book"]]
+    unit = unit_of([book["expected_shortfall"]["value"] for book in books], run.system.settings.currency)
+    heads = ["run", "expected failures", "most likely to fail", "in % of paths"]
+    heads += [f"expected loss{unit.name}", f"expected shortfall{unit.name}"] if books else []
+    rows = []
+    for one in shown:
+        worst = max(one["entities"], key=lambda entity: entity["probability"]["value"])
+        fails = worst["probability"]["value"] > 0.0
+        row = [one["run"], plus_minus(one["expected_failures"]), worst["entity"] if fails else "nobody",
+               percent(worst["probability"])]  # fmt: skip
+        if one["book"]:
+            row += [
+                plus_minus(one["book"]["expected_loss"], unit),
+                with_interval(one["book"]["expected_shortfall"], unit),
+            ]
+        rows.append(row)
+    more = len(summary["runs"]) - len(shown)
+    return (
+        f"<div><p><strong>Result of {escape(run.system.settings.name)}</strong>: {run.paths:,} paths, seed "
+        f"{run.seed}, {len(run.runs)} runs, {len(run.entities)} entities, {run.periods} periods</p>"
+        + _table(heads, rows)
+        + (f"<p>... and {more} more runs.</p>" if more else "")
+        + "</div>"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

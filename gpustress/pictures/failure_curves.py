@@ -1,0 +1,91 @@
+"""Who has failed by when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ..sampling import CONFIDENCE, binomial_error, normal_deviate
+from .style import (
+    GREY,
+    known,
+    label_ends,
+    line_of,
+    name_of,
+    percent_axis,
+    period_axis,
+    plain_axes,
+    run_place,
+    run_title,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from ..result import Result
+
+MOST: Final = 10  # curves, unless the caller names more
+
+
+def failure_curves(
+    run: Result, ax: Axes, *, scenario: str | None = None, entities: Sequence[str] | None = None
+) -> Axes:
+    """Draw the probability of having failed by the end of each period, with 95 % bands.
+
+    Parameters
+    ----------
+    run : Result
+    ax : matplotlib Axes
+    scenario : str, optional
+        A run or a scenario; by default the first.
+    entities : sequence of str, optional
+        Whom to draw; by default the most likely to fail, at most 10.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        The scenario or an entity is unknown.
+    """
+    place = run_place(run, scenario)
+    curves = run.failure_counts[place].sum(axis=1).cumsum(axis=1) / run.paths
+    final = curves[:, -1]
+    if entities is None:
+        order = [int(i) for i in np.argsort(-final, kind="stable") if final[i] > 0.0]
+        chosen = order[:MOST]
+    else:
+        order = chosen = [known("entities", entity, run.entities) for entity in entities]
+    period = np.arange(run.periods)
+    reach = normal_deviate(CONFIDENCE) * binomial_error(curves, run.paths)
+    for number, i in enumerate(chosen):
+        line = line_of(number)
+        ax.fill_between(period, np.maximum(curves[i] - reach[i], 0.0), np.minimum(curves[i] + reach[i], 1.0),
+                        color=line["color"], alpha=0.18, linewidth=0)  # fmt: skip
+        ax.plot(
+            period, curves[i], label=name_of(run.entities[i]), markevery=max(1, run.periods // 10), **line
+        )
+    plain_axes(ax)
+    period_axis(ax, run.system.settings)
+    percent_axis(ax.yaxis, "failed by the end of the period, % of paths")
+    top = max((float(curves[i, -1] + reach[i, -1]) for i in chosen), default=0.0)
+    ax.set_ylim(0.0, min(1.0, 1.05 * top) if top else 1.0)
+    ends = [
+        (float(final[i]), f"{name_of(run.entities[i])} {100 * final[i]:.3g} %", str(line_of(number)["color"]))
+        for number, i in enumerate(chosen)
+    ]
+    label_ends(ax, ends, at=run.periods - 1)
+    ax.set_title(f"Who fails by when: {run_title(run, place)}", loc="left")
+    if not chosen:
+        ax.text(
+            0.5, 0.5, f"Nobody fails in {run.paths:,} paths", transform=ax.transAxes, ha="center", color=GREY
+        )
+    elif len(order) > len(chosen):
+        ax.text(0.01, 0.98, f"{len(order) - len(chosen)} more fail less often", transform=ax.transAxes, va="top",
+                color=GREY, fontsize=8)  # fmt: skip
+    return ax

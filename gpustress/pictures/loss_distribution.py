@@ -1,0 +1,109 @@
+"""How much a book loses, and how often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..amounts import with_interval
+from ..book import check_horizon, path_losses, read_book
+from ..risk import expected_shortfall, value_at_risk
+from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, run_place, run_title, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..result import Result
+    from ..risk import RiskEstimate
+
+BINS: Final = 40
+
+
+def loss_distribution(
+    run: Result,
+    ax: Axes,
+    positions: Any = None,
+    *,
+    scenario: str | None = None,
+    level: float = 0.99,
+    horizon: float | None = None,
+) -> Axes:
+    """Draw how often a book loses how much, with its value at risk and expected shortfall.
+
+    The bars are shares of the paths on a logarithmic axis, for it is the rare large losses that matter.
+
+    Parameters
+    ----------
+    run : Result
+    ax : matplotlib Axes
+    positions : anything that speaks Arrow, optional
+        Rows of the table ``positions``; None for the system's own.
+    scenario : str, optional
+        A run or a scenario; by default the first.
+    level : float
+        Of the value at risk and the expected shortfall.
+    horizon : float, optional
+        Years, as of `losses`.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        The positions, the scenario, the level or the horizon are not as they have to be.
+    """
+    check_horizon(horizon)
+    place = run_place(run, scenario)
+    settings = run.system.settings
+    table = read_book(run.system, positions).loss_by_entity(settings, len(run.entities), horizon)
+    loss = path_losses(table, run.failed_at[place])
+    at_risk, shortfall = value_at_risk(loss, level), expected_shortfall(loss, level)
+    low, high = float(loss.min()), float(loss.max())
+    edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
+    ax.hist(loss, bins=list(edges), weights=np.full(run.paths, 1.0 / run.paths), color=COLOURS[5], edgecolor="white",
+            linewidth=0.4)  # fmt: skip
+    ax.set_yscale("log")
+    plain_axes(ax)
+    unit = amount_axis(ax.xaxis, (low, high, float(shortfall)), settings.currency)
+    ax.set_xlabel(f"discounted loss, {ax.get_xlabel()}")
+    percent_axis(ax.yaxis, "% of paths (logarithmic)")
+    ax.set_ylim(0.5 / run.paths, 2.0)
+    none = float((loss == 0.0).mean())
+    lines = ((at_risk, f"VaR {100 * level:g} %", COLOURS[1], "--", 0.97),
+             (shortfall, f"ES {100 * level:g} %", COLOURS[0], "-", 0.87))  # fmt: skip
+    left = float(at_risk) > low + 0.55 * (high - low)
+    for estimate, name, colour, dashes, height in lines:
+        _mark(ax, estimate, colour, dashes)
+        ax.annotate(
+            f"{name} {with_interval(_plain(estimate), unit)}",
+            (float(at_risk) if left else float(shortfall), height),
+            (-5 if left else 5, 0),
+            xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top",
+            color=colour,
+            fontsize=8.5,
+        )
+    mean = float(loss.mean())
+    ax.plot([mean], [0.0], marker="^", markersize=9, color=INK, clip_on=False, zorder=5,
+            transform=ax.get_xaxis_transform(), linestyle="none", label="mean")  # fmt: skip
+    note = f"▲ mean; no loss in {100 * none:.3g} % of {run.paths:,} paths"
+    title(ax, f"Loss of the book: {run_title(run, place)}", note)
+    return ax
+
+
+def _mark(ax: Axes, estimate: RiskEstimate, colour: str, dashes: str) -> None:
+    ax.axvline(float(estimate), color=colour, linestyle=dashes, linewidth=1.6)
+    low, high = float(np.asarray(estimate.low)), float(np.asarray(estimate.high))
+    if np.isfinite(low) and np.isfinite(high) and high > low:
+        ax.axvspan(low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _plain(estimate: RiskEstimate) -> dict[str, float | None]:
+    numbers = {"value": estimate.value, "standard_error": estimate.standard_error, "low": estimate.low,
+               "high": estimate.high}  # fmt: skip
+    return {name: float(value) if np.isfinite(value) else None for name, value in numbers.items()}

@@ -1,0 +1,104 @@
+"""Which parameters move a figure most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import bad_argument
+from ..sampling import CONFIDENCE, normal_deviate
+from .style import COLOURS, INK, amount_axis, name_of, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST: Final = 20  # bars
+_FORMS: Final = (
+    "Give the columns parameter, low and high (and low_error, high_error), or parameter, slope and "
+    "standard_error."
+)
+
+
+def tornado(
+    table: Any, ax: Axes, *, base: float = 0.0, what: str = "figure", currency: str = "", most: int = MOST
+) -> Axes:
+    """Draw sensitivities, the largest first.
+
+    Parameters
+    ----------
+    table : anything that speaks Arrow, or a mapping of columns
+        ``parameter``; and ``low`` and ``high``, the figure with the parameter at its low and its high end (with
+        ``low_error`` and ``high_error``, standard errors, where there are any); or ``slope`` and
+        ``standard_error``, its change for a unit of change of the parameter (``derivative`` is another name for it).
+    ax : matplotlib Axes
+    base : float
+        The figure as it is, where the bars begin; of slopes 0.
+    what : str
+        Name of the figure.
+    currency : str
+        Of the figure; "" where it is no amount.
+    most : int
+        Bars drawn.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        The table has neither set of columns, or no rows.
+    """
+    columns = pa.table(table).to_pydict()
+    if "derivative" in columns:
+        columns.setdefault("slope", columns["derivative"])
+    reach = normal_deviate(CONFIDENCE)
+    if {"parameter", "low", "high"} <= columns.keys():
+        ends = np.array([columns["low"], columns["high"]], dtype=np.float64)
+        errors = np.array(
+            [columns.get(name, [0.0] * ends.shape[1]) for name in ("low_error", "high_error")],
+            dtype=np.float64,
+        )
+    elif {"parameter", "slope", "standard_error"} <= columns.keys():
+        ends = np.array([columns["slope"]], dtype=np.float64)
+        errors = np.array([columns["standard_error"]], dtype=np.float64)
+    else:
+        raise bad_argument("table", sorted(columns), "does not hold the columns of sensitivities", _FORMS)
+    if ends.shape[1] == 0:
+        raise bad_argument("table", "no rows", "has nothing to draw", _FORMS)
+    size = np.abs(ends - base).max(axis=0)
+    order = np.argsort(-size, kind="stable")[:most]
+    slopes = len(ends) == 1
+    for end, (values, error) in enumerate(zip(ends, errors, strict=True)):
+        colour, hatch = (COLOURS[0], "") if end == len(ends) - 1 else (COLOURS[4], "///")
+        label = "slope" if slopes else ("parameter at its low end", "parameter at its high end")[end]
+        ax.barh(range(len(order)), values[order] - base, left=base, height=0.62, color=colour, hatch=hatch,
+                edgecolor="white", linewidth=0.5, label=label)  # fmt: skip
+        bars = np.where(np.isfinite(error[order]), reach * error[order], 0.0)
+        if bars.any():
+            ax.errorbar(
+                values[order],
+                range(len(order)),
+                xerr=bars,
+                fmt="none",
+                ecolor=INK,
+                elinewidth=1.0,
+                capsize=2.5,
+            )
+    ax.axvline(base, color=INK, linewidth=0.9)
+    ax.set_yticks(range(len(order)), [name_of(str(columns["parameter"][i]), 40) for i in order])
+    ax.invert_yaxis()
+    plain_axes(ax)
+    ax.grid(visible=False, axis="y")
+    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    ax.tick_params(axis="y", length=0)
+    unit = amount_axis(ax.xaxis, [base, *ends[:, order].ravel()], currency)
+    change = f"change of {name_of(what)} for a change of 1" if slopes else name_of(what)
+    ax.set_xlabel(change + name_of(unit.name))
+    if not slopes:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=8.5)
+    more = len(size) - len(order)
+    ax.set_title(f"What moves {name_of(what)}" + (f" ({more} more move it less)" if more else ""), loc="left")
+    return ax

@@ -1,0 +1,65 @@
+"""What else was asked about a run, for its report to tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import bad_argument
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question about a run with the figure that answers it, e.g. of a reverse stress test.
+
+    Attributes
+    ----------
+    question : str
+        As it follows "What would avert it?", e.g. "AI revenue, as a multiple of what is assumed, at which ai_net
+        breaks even in the mean".
+    value : float or None
+        None: there is no such value within the bounds that were searched.
+    low, high : float, optional
+        Its 95 % interval.
+    unit : str
+        Written behind the figure; "" where the question says it.
+    """
+
+    question: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+
+def answer_of_reverse(file: str | PathLike[str]) -> Answer:
+    """The answer of a reverse stress test, from what ``gpustress reverse --json`` printed.
+
+    Parameters
+    ----------
+    file : path
+
+    Raises
+    ------
+    InputError
+        The file holds something else.
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            found = json.load(stream)
+        question = f"{found['parameter']}, at which the {found['statistic']} is {float(found['target']):,.6g}"
+        root, low, high = (
+            None if found[key] is None else float(found[key]) for key in ("root", "low", "high")
+        )
+    except OSError as error:
+        raise bad_argument(
+            "--reverse", str(file), f"may not be read: {error.strerror}", "Name a file."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise bad_argument("--reverse", str(file), "is not what a reverse stress test found",
+                           "Make it by `gpustress reverse ... --json > FILE`.") from error  # fmt: skip
+    return Answer(question, root, low, high)

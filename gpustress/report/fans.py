@@ -1,0 +1,78 @@
+"""Cash and running totals over time: recorded by the run, or by its first paths run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..pictures.fans import quantiles
+from ..pictures.style import run_place
+from ..simulation import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..result import Result
+
+
+@dataclass(frozen=True)
+class Series:
+    """A result that holds series, and how it came to them.
+
+    Attributes
+    ----------
+    run : Result
+    partial : bool
+        Whether it is fewer of the first paths of another result, run again.
+    """
+
+    run: Result
+    partial: bool
+
+    def cash(self, scenario: str, entity: str) -> NDArray[np.float64] | None:
+        """Quantiles (levels, T) of an entity's cash, or None."""
+        name = f"cash:{entity}"
+        if name not in self.run.series or all(one.scenario != scenario for one in self.run.runs):
+            return None
+        return quantiles(self.run.series[name][run_place(self.run, scenario)])
+
+
+def with_series(run: Result, scenarios: Sequence[str], names: Sequence[str], most: int) -> Series:
+    """The run itself where it recorded the series, else its first paths run again: the same draws, the same paths.
+
+    Parameters
+    ----------
+    run : Result
+    scenarios : sequence of str
+        Those whose series are wanted.
+    names : sequence of str
+        As ``record`` takes them.
+    most : int
+        Paths that are run again at most.
+    """
+    if run.factors_digest or all(name in run.series for name in names):
+        return Series(run, partial=False)
+    table = run.scenario_table
+    if table.num_rows:
+        table = table.filter(pc.is_in(table["scenario"], pa.array(list(scenarios), pa.string())))
+    several = len({one.effects for one in run.runs}) > 1
+    arguments: dict[str, Any] = {"effects": "full"} if several else {"effects": run.runs[0].effects}
+    paths = min(run.paths, most)
+    other = simulate(run.system, table, paths=paths, seed=run.seed, record=names, **arguments)
+    for place, one in enumerate(other.runs):
+        same = [
+            i
+            for i, mine in enumerate(run.runs)
+            if (mine.scenario, mine.effects) == (one.scenario, one.effects)
+        ]
+        if not same or not np.array_equal(run.failed_at[same[0], :paths], other.failed_at[place]):
+            return Series(
+                run, partial=False
+            )  # another backend's last digit: better no fan than another run's
+    return Series(other, partial=paths < run.paths)

@@ -1,0 +1,170 @@
+"""The pictures of a report, each with what to see in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from .. import pictures
+from ..amounts import percent, plus_minus, sure, unit_of
+from ..dates import period_label
+from ..failure_order import failure_links
+from ..schema import OUTSIDE
+from ..single_path import replay
+from .drawings import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..result import Result
+    from .drawings import Drawing
+    from .fans import Series
+
+DETAILED: Final = 8  # scenarios with tables of their own, and to choose from
+CASH_FANS: Final = 3
+MEASURE_FANS: Final = 4
+EXPLORED: Final = 30  # entities whose cash the reader can choose
+
+
+def drawn_series(run: Result, main: dict[str, Any]) -> list[str]:
+    """The series that are drawn: the cash of who is most likely to fail, and the first measures."""
+    return explored_series(main)[:CASH_FANS] + [
+        f"measure:{name}" for name in list(run.measures)[:MEASURE_FANS]
+    ]
+
+
+def explored_series(main: dict[str, Any]) -> list[str]:
+    """The series that the reader can choose: cash, of many entities that of the most likely to fail."""
+    likely = sorted(main["entities"], key=lambda entity: -entity["probability"]["value"])
+    return [f"cash:{entity['entity']}" for entity in likely[:EXPLORED]]
+
+
+def gallery(run: Result, main: int, series: Series, summary: dict[str, Any]) -> list[Drawing]:
+    """Every picture that the run has the numbers for.
+
+    Parameters
+    ----------
+    run : Result
+    main : int
+        Place of the run that the page is about.
+    series : Series
+    summary : dict
+        As `summarise` gives it.
+    """
+    return [*_failures(run, main, summary), *_book(run, main, summary), *_fans(run, main, series, summary),
+            *_payments(run, main)]  # fmt: skip
+
+
+def _failures(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawing]:
+    name, scenario = run.scenarios[main], run.runs[main].scenario
+    entities = sorted(summary["runs"][main]["entities"], key=lambda entity: -entity["probability"]["value"])
+    likely = [f"{entity['entity']} {percent(entity['probability'])} %" for entity in entities
+              if entity["probability"]["value"]]  # fmt: skip
+    last = summary["system"]["last_period"]
+    yield draw(
+        "curves",
+        lambda ax: pictures.failure_curves(run, ax, scenario=name),
+        "How likely each is to have failed by the end of each period; the bands are 95 % intervals.",
+        f"Failed by {last} in scenario {scenario}: {', '.join(likely[:10]) or 'nobody'}.",
+    )
+    scenarios = len({one.scenario for one in run.runs})
+    if scenarios > 1:
+        worst = {one["scenario"]: max(one["entities"], key=lambda entity: entity["probability"]["value"])["entity"]
+                 for one in summary["runs"]}  # fmt: skip
+        cells = [f"{scenario} {entity}" for scenario, entity in worst.items()]
+        yield draw(
+            "heat",
+            lambda ax: pictures.heat_map(run, ax),
+            "Who fails in which scenario; a dot stands for no path.",
+            f"Probability of failing by scenario and entity. Most likely to fail: {', '.join(cells[:40])}. "
+            "The tables below hold all figures.",
+            height=float(np.clip(1.8 + 0.28 * scenarios, 2.6, 12.0)),
+        )
+    if any(full == main for _, full in run.contagion_pairs()):
+        links = [row for row in failure_links(run).to_pylist() if row["scenario"] == name]
+        links.sort(key=lambda row: -row["probability"])
+        told = [
+            f"{row['source']} and then {row['target']} on {100 * row['probability']:.2g} %"
+            for row in links[:10]
+        ]
+        yield draw(
+            "cascade",
+            lambda ax: pictures.cascade_graph(run, ax, scenario=name),
+            "Failures that come only with the failures of others. Where several counterparties have failed before, "
+            "the path counts for each arrow.",
+            f"Who takes whom along, as shares of the paths: {'; '.join(told) or 'nobody anybody'}.",
+            height=4.6,
+        )
+
+
+def _book(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawing]:
+    book = summary["runs"][main]["book"]
+    if book is None:
+        return
+    unit = unit_of([book["expected_shortfall"]["value"]], run.system.settings.currency)
+    yield draw(
+        "loss",
+        lambda ax: pictures.loss_distribution(run, ax, scenario=run.scenarios[main]),
+        "How often the book loses how much, discounted; the shaded spans are 95 % intervals.",
+        f"Distribution of the book's loss{unit.name}: mean {plus_minus(book['expected_loss'], unit)}, value at risk "
+        f"{sure(book['value_at_risk'], unit)}, expected shortfall {sure(book['expected_shortfall'], unit)}.",
+    )
+
+
+def _fans(run: Result, main: int, series: Series, summary: dict[str, Any]) -> Iterator[Drawing]:
+    scenario = run.runs[main].scenario
+    over = f" Over the first {series.run.paths:,} paths." if series.partial else ""
+    likely = sorted(summary["runs"][main]["entities"], key=lambda entity: -entity["probability"]["value"])
+    held = [entity["entity"] for entity in likely if f"cash:{entity['entity']}" in series.run.series]
+    for number, entity in enumerate(held[:CASH_FANS]):
+        yield draw(
+            f"cash{number}",
+            lambda ax, entity=entity: pictures.cash_fan(
+                series.run, ax, entity, scenario=scenario, with_note=not series.partial
+            ),  # type: ignore[misc]
+            f"Cash of {entity}: the median, half and nine tenths of the paths.{over}",
+            f"Cash of {entity} over time in scenario {scenario}, quantiles over the paths.",
+        )
+    measures = [name for name in run.measures if f"measure:{name}" in series.run.series]
+    told = {measure["measure"]: measure for measure in summary["runs"][main]["measures"]}
+    for number, measure in enumerate(measures[:MEASURE_FANS]):
+        median = told[measure]["payback"]["q50"]["label"]
+        paid = (
+            "half of the paths never pay back"
+            if median == "never"
+            else f"half of the paths have paid back by {median}"
+        )
+        yield draw(
+            f"measure{number}",
+            lambda ax, measure=measure: pictures.measure_fan(
+                series.run, ax, measure, scenario=scenario, with_note=not series.partial
+            ),  # type: ignore[misc]
+            f"What {measure} has come to since the start.{over}",
+            f"Running total of {measure} in scenario {scenario}, quantiles over the paths; {paid}.",
+        )
+
+
+def _payments(run: Result, main: int) -> Iterator[Drawing]:
+    if run.factors_digest:  # the paths were the user's own and are not stored
+        return
+    failures = (run.failed_at[main] < run.periods).sum(axis=1)
+    path = int(np.argsort(failures, kind="stable")[run.paths // 2])  # a path with a median number of failures
+    one = run.runs[main]
+    again = replay(run.system, run.scenario_table, path=path, scenario=one.scenario, seed=run.seed,
+                   effects=one.effects)  # fmt: skip
+    settings = run.system.settings
+    period = max(0, int(run.failed_at[main, path].min()) - 1)
+    when = period_label(settings, period)
+    inside = any(OUTSIDE not in pair for pair in zip(again.flows["payer"].to_pylist(),
+                                                     again.flows["receiver"].to_pylist(), strict=True))  # fmt: skip
+    if not inside:
+        return
+    yield draw(
+        "payments",
+        lambda ax: pictures.payment_flows(again, ax, period, settings=settings, outside=False),
+        f"Payments among the entities in {when}, before anybody has failed on this path; what is paid to and by "
+        "everybody else is left out.",
+        f"Flow diagram of who pays whom in {when}.",
+        height=4.6,
+    )

@@ -1,0 +1,138 @@
+"""The page put together."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import jinja2
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+
+from ..amounts import never_seen, unit_of
+from ..pictures.style import run_place
+from ..summary import summarise
+from ..version import VERSION
+from . import figures
+from .assumptions import assumptions
+from .explorer import explorer
+from .fans import with_series
+from .gallery import DETAILED, drawn_series, explored_series, gallery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..result import Result
+    from .answer import Answer
+
+LISTED: Final = 40  # scenarios in the overview
+DRAWN, EXPLORED = 20_000, 2_000  # paths that are run again at most, for pictures and for the reader's choice
+
+
+def write_report(run: Result, path: str | os.PathLike[str], *, answers: Sequence[Answer] = ()) -> None:
+    """Write the page of a result: one HTML file that loads nothing.
+
+    Parameters
+    ----------
+    run : Result
+    path : path
+        Of the file; replaced where it exists, whole or not at all.
+    answers : sequence of Answer
+        What else the page tells, e.g. what a reverse stress test found.
+
+    Raises
+    ------
+    OSError
+        The file can't be written.
+    """
+    text = report_html(run, answers=answers)
+    target = Path(path).absolute()
+    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(aside, 0o644)
+        os.replace(aside, target)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def report_html(run: Result, *, answers: Sequence[Answer] = ()) -> str:
+    """The page of a result as text; the same result gives the same page.
+
+    Parameters
+    ----------
+    run : Result
+    answers : sequence of Answer
+
+    Returns
+    -------
+    str
+        HTML without any reference to something outside of it.
+    """
+    summary = summarise(run)
+    main = run_place(run, None)
+    places = list(dict.fromkeys(run_place(run, one.scenario) for one in run.runs))
+    detailed = places[:DETAILED]
+    of_main = summary["runs"][main]
+    drawn = with_series(run, [run.runs[main].scenario], drawn_series(run, of_main), DRAWN)
+    chosen = [run.runs[place].scenario for place in detailed]
+    series = with_series(run, chosen, explored_series(of_main), EXPLORED)
+    currency = run.system.settings.currency
+    cash = unit_of(np.abs(run.final_cash[main]).max(axis=0).tolist(), currency)
+    package = files(__package__)
+    script, style = (package.joinpath(name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
+    runs = summary["runs"]
+    context: dict[str, Any] = {
+        "answers": answers,
+        "assumptions": assumptions(run),
+        "books": _book_unit(runs, currency),
+        "chosen": {"explorer": explorer(run, detailed, series, cash), "partial": series.partial,
+                   "seen": series.run.paths},
+        "command": _command(run),
+        "detailed": [runs[place] for place in detailed],
+        "drawings": gallery(run, main, drawn, summary),
+        "f": figures,
+        "main": runs[main],
+        "measures": {runs[place]["run"]: _measure_unit(runs[place], currency) for place in detailed},
+        "more": max(0, len(places) - LISTED),
+        "never": never_seen(run.paths),
+        "overview": [runs[place] for place in places[:LISTED]],
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "style": style,
+        "summary": summary,
+        "versions": {"gpustress": VERSION, "numpy": np.__version__, "pyarrow": pa.__version__,
+                     "matplotlib": mpl.__version__},
+    }  # fmt: skip
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(package.joinpath("page.html.j2").read_text(encoding="utf-8"))
+    # Control characters have no place in HTML; a name may hold none, a source may.
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in template.render(context))
+
+
+def _measure_unit(run: dict[str, Any], currency: str) -> Any:
+    money = [figure for measure in run["measures"] for name in ("total", "npv", "trough")
+             for figure in measure[name].values()]  # fmt: skip
+    return figures.unit_for(money, currency)
+
+
+def _book_unit(runs: Sequence[dict[str, Any]], currency: str) -> Any:
+    names = ("expected_loss", "value_at_risk", "expected_shortfall")
+    return figures.unit_for([run["book"][name] for run in runs if run["book"] for name in names], currency)
+
+
+def _command(run: Result) -> str:
+    effects = list(dict.fromkeys(one.effects for one in run.runs))
+    return (
+        f"gpustress run SYSTEM --paths {run.paths} --seed {run.seed} --effects {','.join(effects)} --out OUT"
+    )

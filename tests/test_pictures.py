@@ -1,0 +1,367 @@
+"""Pictures: what is drawn is what the result holds, for any names and sizes."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import gpustress as gs
+from gpustress.dates import period_label
+from gpustress.result import Result
+from gpustress.sampling import binomial_error, mean_with_error, normal_deviate
+from made import made_result, made_system
+
+mpl.use("agg")
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+
+from gpustress import pictures
+from gpustress.pictures import style
+from gpustress.pictures.fans import LEVELS
+from gpustress.pictures.payment_flows import payments
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+BOTH = ("first_round", "full")
+LONG = [f"a name of an entity that nobody would give ${i}$ <b>_^ {'x' * 60}" for i in range(12)]
+SENSITIVITIES = {"parameter": ["flow.a.scale", "entity.b.cash"], "low": [8.0, 9.0], "high": [13.0, 11.0]}
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots(layout="constrained")
+    yield axes
+    figure.canvas.draw()  # a warning of any layout or letter fails the test
+    plt.close(figure)
+
+
+@pytest.fixture(scope="module")
+def three_firms():
+    system = gs.read_system(EXAMPLES / "three_firms")
+    record = ["cash:cloud", "measure:cloud_net"]
+    return gs.simulate(system, paths=3, effects=BOTH, record=record, backend="numpy")
+
+
+def replaced(run, **fields):
+    return Result(**{name: getattr(run, name) for name in run.__dataclass_fields__} | fields)
+
+
+def texts(ax):
+    return " | ".join([text.get_text() for text in ax.texts] + [ax.get_title(loc="left"), ax.get_xlabel()])
+
+
+def band(polygons):
+    """Lower and upper edge of a fill_between, by x."""
+    (path,) = polygons.get_paths()
+    points = path.vertices
+    return {
+        x: (min(points[points[:, 0] == x, 1]), max(points[points[:, 0] == x, 1]))
+        for x in np.unique(points[:, 0])
+    }
+
+
+# --- what is drawn is the result ---
+
+
+def test_curves_are_the_failure_curves_with_their_bands(ax):
+    run = made_result(paths=60)
+    assert pictures.failure_curves(run, ax) is ax
+    table = run.failure_curve().to_pandas()
+    final = table[table.period == 7].set_index("entity").probability
+    assert [line.get_label() for line in ax.lines] == list(
+        final.sort_values(ascending=False, kind="stable").index
+    )
+    for line, polygons in zip(ax.lines, ax.collections, strict=True):
+        rows = table[table.entity == line.get_label()]
+        assert line.get_ydata() == pytest.approx(rows.probability.to_numpy())
+        reach = normal_deviate(0.95) * binomial_error(rows.probability.to_numpy(), 60)
+        edges = np.array(list(band(polygons).values()))
+        assert edges[:, 0] == pytest.approx(np.maximum(rows.probability - reach, 0))
+        assert edges[:, 1] == pytest.approx(np.minimum(rows.probability + reach, 1))
+        assert f"{line.get_label()} {100 * line.get_ydata()[-1]:.3g} %" in texts(ax)
+
+
+def test_curves_show_who_is_asked_for_and_say_how_many_are_left_out(ax):
+    pictures.failure_curves(made_result(), ax, entities=["gamma"])
+    assert [line.get_label() for line in ax.lines] == ["gamma"]
+    ax.clear()
+    names = [f"e{i}" for i in range(14)]
+    system = made_system(
+        entities={"name": names, "cash": [1.0] * 14}, flows=flow(names), measures=None, positions=None
+    )
+    pictures.failure_curves(made_result(system), ax)
+    assert len(ax.lines) == 10
+    assert "4 more fail less often" in texts(ax)
+
+
+def test_the_cash_fan_holds_the_quantiles(ax):
+    run = made_result(record=["cash:gamma"], paths=41)
+    pictures.cash_fan(run, ax, "gamma")
+    cash = np.sort(run.series["cash:gamma"][0], axis=0)
+    for level, line in zip(LEVELS, ax.lines, strict=False):
+        assert line.get_ydata() == pytest.approx(cash[int(np.ceil(level * 41)) - 1])
+    assert band(ax.collections[0])[3.0] == (ax.lines[0].get_ydata()[3], ax.lines[4].get_ydata()[3])
+    failed = 100 * (run.failed_at[0, :, 2] < 8).mean()
+    assert f"({failed:.3g} % of paths)" in texts(ax)
+
+
+@pytest.mark.parametrize(("payback", "said"), [
+    ([2, 2, 2, 8, 8], "half have paid back by 2026Q3; 40 % never do"),
+    ([2, 8, 8, 8, 8], "80 % of the paths never pay back"),
+    ([8, 8, 8, 8, 8], "no path pays back"),
+    ([0, 1, 3, 3, 5], "half have paid back by 2026Q4"),
+])  # fmt: skip
+def test_the_measure_fan_is_of_running_totals_and_tells_the_payback(ax, payback, said):
+    run = made_result(record=["measure:net"], paths=5)
+    net = run.measures["net"]
+    figures = {name: getattr(net, name) for name in ("total", "npv", "trough")}
+    run = replaced(run, measures={"net": type(net)(**figures, payback=np.array([payback], dtype=np.int16))})
+    pictures.measure_fan(run, ax, "net")
+    running = np.sort(run.series["measure:net"][0].cumsum(axis=1), axis=0)
+    assert ax.lines[2].get_ydata() == pytest.approx(running[2])
+    assert said in texts(ax).split(" | ")
+    median = [
+        line.get_xdata()[0]
+        for line in ax.lines
+        if line.get_linestyle() == "--" and len(line.get_xdata()) == 2
+    ]
+    assert [period_label(run.system.settings, p) in said for p in median] == (
+        [True] if "half" in said else []
+    )
+
+
+def test_the_loss_histogram_counts_each_path_once_and_marks_var_and_es(ax):
+    run = made_result(paths=400)
+    pictures.loss_distribution(run, ax, level=0.9)
+    loss = gs.losses(run)[0]
+    assert sum(bar.get_height() for bar in ax.patches if bar.get_height() < 1.0) == pytest.approx(1.0)
+    first, last = ax.patches[0], ax.patches[39]
+    assert (first.get_x(), last.get_x() + last.get_width()) == pytest.approx((loss.min(), loss.max()))
+    marks = [line.get_xdata()[0] for line in ax.lines]
+    shortfall = gs.expected_shortfall(loss, 0.9)
+    assert marks == pytest.approx([float(gs.value_at_risk(loss, 0.9)), float(shortfall), loss.mean()])
+    span = ax.patches[-1].get_window_extent().transformed(ax.transData.inverted())
+    assert (span.x0, span.x1) == pytest.approx((shortfall.low, shortfall.high))
+
+
+def test_the_heat_map_holds_the_probabilities(ax):
+    grid = gs.Scenarios.grid({"entity.alpha.cash": [1.0, 2.0, 3.0]})
+    run = made_result(scenarios=grid, effects=BOTH, paths=40)
+    pictures.heat_map(run, ax)
+    drawn = np.asarray(ax.images[0].get_array())
+    share = (run.failed_at[1::2] < 8).mean(axis=1)  # of the full runs
+    places = [run.entities.index(label.get_text()) for label in ax.get_xticklabels()]
+    assert drawn == pytest.approx(100 * share[:, places])
+    assert len(ax.texts) == drawn.size
+
+
+def test_the_ribbons_are_as_wide_as_what_is_paid(ax, three_firms):
+    replay = gs.replay(three_firms.system, scenario="base", path=0)
+    pictures.payment_flows(replay, ax, 2, settings=three_firms.system.settings)
+    flows = replay.flows.to_pandas().query("period == 2 and paid > 0").fillna("outside")
+    paid = flows.groupby(["payer", "receiver"]).paid.sum()
+    ribbons = {patch.get_label(): np.ptp(patch.get_path().vertices[[0, -2], 1]) for patch in ax.patches
+               if " to " in patch.get_label()}  # fmt: skip
+    scale = sum(ribbons.values()) / paid.sum()
+    assert ribbons == pytest.approx({f"{a} to {b}": amount * scale for (a, b), amount in paid.items()})
+    assert f"lab  {paid['lab'].sum():,.3g}" in texts(ax)
+    for end in (
+        [0, -2],
+        [3, 4],
+    ):  # where ribbons leave a payer, and where they reach a receiver, none lies on another
+        sides = [
+            np.sort(patch.get_path().vertices[end, 1]) for patch in ax.patches if " to " in patch.get_label()
+        ]
+        sides.sort(key=lambda side: side[0])
+        assert all(above[1] <= below[0] + 1e-12 for above, below in itertools.pairwise(sides))
+
+
+def test_payments_leave_out_memo_lines_and_on_demand_the_outside(three_firms):
+    replay = gs.replay(three_firms.system, scenario="base", path=0)
+    inside = payments(replay, 0, outside=False)
+    assert "outside" not in inside.names
+    assert inside.paid.sum() == pytest.approx(120 + 15)
+    with pytest.raises(gs.InputError, match="no period"):
+        payments(replay, 77)
+
+
+def test_the_cascade_graph_has_an_arrow_for_each_link(ax, three_firms):
+    pictures.cascade_graph(three_firms, ax)
+    assert {line.get_label() for line in ax.lines} == {"lab", "cloud", "bank"}
+    assert len(ax.patches) == 2
+    where = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines}
+    ends = {(tuple(patch._posA_posB[0]), tuple(patch._posA_posB[1])) for patch in ax.patches}
+    assert ends == {(where["lab"], where["cloud"]), (where["cloud"], where["bank"])}
+    assert texts(ax).count("100 %") == 5  # three dots and two arrows
+
+
+def test_the_cascade_graph_says_where_nobody_falls_by_others_and_how_many_links_it_leaves_out(ax):
+    run = made_result(effects=BOTH, failing=0.0)
+    assert "Nobody fails because of others" in texts(pictures.cascade_graph(run, ax))
+    ax.clear()
+    run = made_result(made_system(flows=flow(["alpha", "gamma", "[bold]beta"]), measures=None), effects=BOTH)
+    assert gs.failure_links(run).num_rows == 2
+    assert "1 rarer links left out" in texts(pictures.cascade_graph(run, ax, most=1))
+
+
+def test_the_tornado_puts_the_longest_bar_on_top_and_shows_errors(ax):
+    table = pa.table(SENSITIVITIES | {"low_error": [0.5, 0.1], "high_error": [0.25, 0.1]})
+    pictures.tornado(table, ax, base=10.0, what="npv", currency="EUR")
+    low, high = ax.containers[0], ax.containers[2]
+    assert [(bar.get_x(), bar.get_width()) for bar in low.patches] == [(10.0, -2.0), (10.0, -1.0)]
+    assert [(bar.get_x(), bar.get_width()) for bar in high.patches] == [(10.0, 3.0), (10.0, 1.0)]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["flow.a.scale", "entity.b.cash"]
+    segment = ax.collections[0].get_segments()[0]
+    assert segment[:, 0] == pytest.approx([8.0 - 0.98, 8.0 + 0.98], abs=1e-4)
+    assert "EUR" in ax.get_xlabel()
+
+
+def test_slopes_are_drawn_from_zero_and_other_tables_are_refused(ax):
+    slopes = {"parameter": ["a", "b"], "slope": [1.0, -3.0], "standard_error": [0.1, 0.2]}
+    pictures.tornado(slopes, ax)
+    assert [bar.get_width() for bar in ax.containers[0].patches] == [-3.0, 1.0]
+    ax.clear()
+    slopes["derivative"] = slopes.pop("slope")
+    assert len(pictures.tornado(slopes, ax).containers[0].patches) == 2
+    with pytest.raises(gs.InputError, match="parameter, slope"):
+        pictures.tornado({"parameter": ["a"]}, ax)
+    with pytest.raises(gs.InputError, match="no rows"):
+        pictures.tornado({name: pa.array([], pa.float64()) for name in slopes}, ax)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "value_at_risk", "expected_shortfall"])
+def test_convergence_ends_at_the_figure_of_all_paths(ax, statistic):
+    values = np.random.default_rng(5).exponential(size=3000)
+    pictures.convergence(values, ax, statistic=statistic, level=0.95)
+    (x, y), edges = ax.lines[0].get_data(), band(ax.collections[0])
+    if statistic == "mean":
+        mean, error = mean_with_error(values)
+        expected, low = mean, mean - normal_deviate(0.95) * error
+    else:
+        expected, low = getattr(gs, statistic)(values, 0.95), getattr(gs, statistic)(values, 0.95).low
+    assert (x[-1], y[-1]) == (3000, pytest.approx(float(expected)))
+    assert edges[3000.0][0] == pytest.approx(low)
+    assert x[0] == (10 if statistic == "mean" else 200)
+
+
+def test_convergence_takes_one_finite_number_a_path(ax):
+    for wrong in (np.zeros((2, 3)), [], [1.0, np.inf]):
+        with pytest.raises(gs.InputError, match="one finite number a path"):
+            pictures.convergence(wrong, ax)
+    with pytest.raises(gs.InputError, match="expected_shortfall"):
+        pictures.convergence([1.0], ax, statistic="median")
+
+
+# --- for any names and sizes ---
+
+
+def flow(names):
+    others = [*names[1:], None]
+    return {"name": [f"f{i}" for i in range(len(names))], "payer": list(names), "receiver": others,
+            "kind": ["rent"] * len(names), "amount": [1.0] * len(names)}  # fmt: skip
+
+
+def long_system():
+    return made_system(
+        name="a $name$ of a system",
+        entities={"name": LONG, "cash": [1.0] * 12, "hazard": [0.1] * 12, "credit_line": [5.0] * 12},
+        flows=flow(LONG),
+        measures={"measure": [LONG[0]] * 2, "flow": ["f0", "f1"], "weight": [1.0, -1.0]},
+        positions={"name": ["p"], "entity": [LONG[0]], "exposure": [1e9]},
+    )
+
+
+def draw_all(run, ax, entity, measure):
+    """Every picture of a result, one after another in the same axes."""
+    first = run.runs[0].scenario
+    for draw in (
+        lambda: pictures.failure_curves(run, ax),
+        lambda: pictures.cash_fan(run, ax, entity),
+        lambda: pictures.measure_fan(run, ax, measure),
+        lambda: pictures.loss_distribution(run, ax),
+        lambda: pictures.cascade_graph(run, ax),
+        lambda: pictures.payment_flows(
+            gs.replay(run.system, run.scenario_table, scenario=first, path=0), ax, 0
+        ),
+        lambda: pictures.heat_map(run, ax),
+    ):
+        ax.clear()
+        assert draw() is ax
+        assert ax.get_title(loc="left")
+        ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("failing", [0.0, 0.5])
+def test_long_names_are_cut_and_mean_nothing_to_matplotlib(ax, failing):
+    record = [f"cash:{LONG[0]}", f"measure:{LONG[0]}"]
+    run = made_result(long_system(), effects=BOTH, record=record, failing=failing)
+    draw_all(run, ax, LONG[0], LONG[0])
+    assert len(style.name_of(LONG[0]).replace("\\", "")) == style.LONGEST
+
+
+def test_one_entity_one_path_one_period(ax):
+    record = ["cash:alpha", "measure:net"]
+    system = made_system(1, periods=1)
+    draw_all(made_result(system, effects=BOTH, record=record, paths=1), ax, "alpha", "net")
+
+
+def test_forty_scenarios(ax):
+    grid = gs.Scenarios.grid({"flow.sales.scale": list(np.linspace(0.0, 2.0, 40))})
+    run = made_result(scenarios=grid, effects=BOTH, record=["cash:alpha", "measure:net"])
+    draw_all(run, ax, "alpha", "net")
+    assert len(ax.get_yticklabels()) == 40
+
+
+def test_a_scenario_is_known_by_its_name_or_its_runs():
+    run = made_result(effects=("none", "first_round", "full"))
+    assert (
+        style.run_place(run, None) == style.run_place(run, "base") == style.run_place(run, "base/full") == 2
+    )
+    assert style.run_place(run, "base/none") == 0
+    with pytest.raises(gs.InputError, match="base/full"):
+        style.run_place(run, "bse/full")
+
+
+def test_what_is_missing_is_named(ax):
+    run = made_result()
+    with pytest.raises(gs.InputError, match=r"record=\['cash:gamma'\]"):
+        pictures.cash_fan(run, ax, "gamma")
+    with pytest.raises(gs.InputError, match="gamma"):
+        pictures.cash_fan(run, ax, "gama")
+    with pytest.raises(gs.InputError, match="first_round"):
+        pictures.cascade_graph(run, ax)
+
+
+def test_labels_keep_their_distance_and_their_order(ax):
+    ax.set_ylim(0.0, 1.0)
+    style.label_ends(ax, [(0.5, "b", "k"), (0.499, "a", "k"), (0.501, "c", "k"), (0.9, "d", "k")])
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    gaps = np.diff([heights[name] for name in "abcd"])
+    assert (gaps > 0.03).all()
+    assert heights["d"] == pytest.approx(0.9)
+    assert (heights["a"] + heights["c"]) / 2 == pytest.approx(0.5)
+
+
+def test_lines_differ_without_their_colour():
+    assert len({(line["linestyle"], line["marker"]) for line in map(style.line_of, range(28))}) == 28
+    assert all(to_hex(colour) == colour.lower() for colour in style.COLOURS)
+
+
+def test_gpustress_needs_no_matplotlib_and_pictures_say_how_to_get_it():
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+import gpustress, gpustress.simulation, gpustress.result, gpustress.store, gpustress.cli
+try:
+    import gpustress.pictures
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "pip install 'gpustress[pictures]'" in done.stdout

@@ -1,0 +1,351 @@
+"""The report: a page that is whole, says what the run's JSON says, and runs nothing that stands in a table."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import html5lib
+import numpy as np
+import pytest
+
+import gpustress as gs
+from gpustress.amounts import never_seen
+from gpustress.dates import period_label
+from gpustress.pictures.fans import quantiles
+from gpustress.report import Answer, report_html, write_report
+from gpustress.report.assumptions import assumptions
+from gpustress.report.fans import with_series
+from gpustress.schema import SCHEMAS
+from gpustress.store import REPORT
+from gpustress.summary import summarise
+from made import made_result, made_system
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+BOTH = ["first_round", "full"]
+EVIL = "<script>document.title='x'</script>\"'&{{ 7 * 7 }}"
+
+
+@pytest.fixture(scope="module")
+def three_firms():
+    return gs.simulate(gs.read_system(EXAMPLES / "three_firms"), paths=3, effects=BOTH, backend="numpy")
+
+
+@pytest.fixture(scope="module")
+def example():
+    return gs.simulate(gs.read_system(EXAMPLES / "ai_buildout"), paths=150, seed=3, effects=BOTH)
+
+
+@pytest.fixture(scope="module")
+def page(example):
+    return report_html(example, answers=[Answer("revenue, as a multiple", 4.25, 4.0, 4.5, "times")])
+
+
+def parsed(text):
+    """The page as a tree; anything that is no valid HTML is an error."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+
+
+def section(tree, identity):
+    (found,) = (element for element in tree.iter() if element.get("id") == identity)
+    return found
+
+
+def text_of(element, leaving_out=("data", "svg", "style", "script")):
+    """Text of an element without that of some others below it."""
+    parts = [element.text or ""]
+    for child in element:
+        if not (isinstance(child.tag, str) and child.tag.rpartition("}")[2] in leaving_out):
+            parts.append(text_of(child, leaving_out))
+        parts.append(child.tail or "")
+    return "".join(parts)
+
+
+def numbers(content):
+    """Every number in plain data."""
+    if isinstance(content, dict):
+        return set().union(*map(numbers, content.values())) if content else set()
+    if isinstance(content, list):
+        return set().union(*map(numbers, content)) if content else set()
+    return {float(content)} if isinstance(content, (int, float)) and not isinstance(content, bool) else set()
+
+
+def check_figures(run, text, extra=()):
+    """Every figure is one of the run's JSON, rounded; no other digit stands in the answers and in cells of figures."""
+    tree, summary = parsed(text), json.loads(json.dumps(summarise(run)))
+    held = numbers(summary) | set(extra)
+    found = [element for element in tree.iter() if element.tag == "data"]
+    assert len(found) > 20
+    for element in found:
+        value, scale, shown = float(element.get("value")), float(element.get("data-scale")), element.text
+        assert value in held, shown
+        digits = shown.replace(",", "").partition(".")[2]
+        step = scale * 10.0 ** -len(digits)
+        significant = 0.5 * abs(value) * 1e-3 if value in extra else 0.0
+        assert abs(float(shown.replace(",", "")) * scale - value) <= max(0.5000001 * step, significant), shown
+    names = sorted({*run.entities, *(one.scenario for one in run.runs), *run.measures}, key=len, reverse=True)
+    labels = {period_label(run.system.settings, period) for period in range(run.periods)}
+    rest = text_of(section(tree, "answers"))
+    rest = re.sub(r"and \d+ more", "", rest)
+    for known in (never_seen(run.paths), *labels, *names, "Value at risk 99 %"):
+        rest = rest.replace(known, "")
+    assert not re.search(r"\d", rest), rest
+    cells = [cell for cell in tree.iter("td") if cell.get("class") == "n"]
+    assert cells
+    assert not any(re.search(r"\d", text_of(cell)) for cell in cells)
+
+
+def test_the_page_is_valid_small_and_loads_nothing(page):
+    tree = parsed(page)
+    assert len(page.encode()) < 3_000_000
+    for element in tree.iter():
+        for name, value in element.attrib.items():
+            plain = str(name).rpartition("}")[2].rpartition(":")[2].lower()
+            if plain in ("href", "src", "srcset", "action", "data", "poster", "background"):
+                assert value.startswith(("#", "data:image/png;base64,")), (name, value)
+            assert not re.search(r"url\(\s*['\"]?(?!#)", str(value)), value
+            assert not plain.startswith("on")
+    styles = "".join(element.text or "" for element in tree.iter("style"))
+    assert "@import" not in styles
+    assert not re.search(r"url\(\s*['\"]?(?!#)", styles)
+    assert "default-src 'none'" in page
+
+
+def test_every_figure_is_in_the_runs_json(example, page):
+    check_figures(example, page, extra=(4.25, 4.0, 4.5))
+
+
+def test_the_first_screen_answers(example, page):
+    answers = text_of(section(parsed(page), "answers"), leaving_out=())
+    summary = summarise(example)["runs"][1]
+    first = summary["first_failures"][0]
+    assert answers.index("Who fails first?") < answers.index(first["entity"])
+    for question in ("How likely", "take with it", "book lose", "What would avert it?"):
+        assert question in answers
+    assert first["followers"][0]["entity"] in answers
+    assert "4.25 [4, 4.5] times" in answers
+
+
+def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
+    tree = parsed(page)
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    pictures = [element for element in tree.iter() if element.get("role") == "img"]
+    assert len(pictures) >= 10
+    for picture in pictures:
+        assert len(text_of(section(tree, picture.get("aria-labelledby")))) > 30
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page))
+    assert set(itertools.chain.from_iterable(used)) - {""} <= set(ids)
+    headings = [int(element.tag[1]) for element in tree.iter() if re.fullmatch(r"h[1-6]", str(element.tag))]
+    assert headings[0] == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
+
+
+def evil_run():
+    """Every text of every table is a script."""
+    system = gs.read_system(EXAMPLES / "three_firms")
+    names = {name: f"{EVIL}{i}" for i, name in enumerate([*system.entity_names, *system.flows["name"].to_pylist(),
+             *system.loans["name"].to_pylist(), *system.factor_names, *system.measure_names,
+             *system.positions["name"].to_pylist()])}  # fmt: skip
+    tables = {}
+    for table, held in system.tables.items():
+        if held.num_rows and table != "scenarios":
+            tables[table] = {
+                column.name: [
+                    EVIL
+                    if column.name in ("source", "role")
+                    else cell
+                    if column.choices
+                    else names.get(cell, cell)
+                    for cell in held[column.name].to_pylist()
+                ]
+                for column in SCHEMAS[table].columns
+            }
+    tables["measures"]["flow"] = [
+        names.get(name.partition(":")[0], name) for name in system.measures["flow"].to_pylist()
+    ]
+    scenarios = gs.Scenarios({"scenario": [EVIL, f"{EVIL}!"], "source": [EVIL, EVIL]})
+    changed = gs.System(name=EVIL, currency=EVIL, periods=5, periods_per_year=1.0, **tables)
+    return gs.simulate(changed, scenarios, paths=3, effects=BOTH, backend="numpy")
+
+
+def test_what_stands_in_a_table_is_text():
+    run = evil_run()
+    text = report_html(run, answers=[Answer(EVIL, None, unit=EVIL)])
+    tree = parsed(text)
+    scripts = [element for element in tree.iter() if str(element.tag).rpartition("}")[2] == "script"]
+    assert [element.get("type") for element in scripts] == ["application/json", None]
+    assert "document.title" not in scripts[1].text
+    assert json.loads(scripts[0].text)["entities"] == list(run.entities)
+    assert "49" not in text_of(section(tree, "answers"))
+    assert EVIL in text_of(section(tree, "assumptions"))
+    for shown in (run._repr_html_(), run.system._repr_html_()):
+        assert "<script" not in shown
+        assert "&lt;script&gt;" in shown
+
+
+BARE = made_system(positions=None, measures=None)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(lambda: made_result(failing=0.0, effects=BOTH), id="nobody fails"),
+        pytest.param(lambda: made_result(BARE, effects=("none",), failing=0.0), id="none"),
+        pytest.param(lambda: made_result(made_system(1, periods=1, start=None, currency=""), paths=1), id="one path"),
+        pytest.param(lambda: made_result(failing=1.0, effects=("full",), paths=7), id="full alone"),
+    ],
+)  # fmt: skip
+def test_small_and_empty_runs_have_a_page(run):
+    made = run()
+    text = report_html(made)
+    if made.paths > 1:
+        tree = parsed(text)
+        assert (
+            "What does it take with it?" not in text_of(section(tree, "answers")) or made.failed_at.min() < 8
+        )
+    assert "nan" not in text_of(section(parsed(text), "tables"), leaving_out=())
+
+
+def test_of_many_scenarios_the_first_are_told_and_the_rest_counted():
+    grid = gs.Scenarios.grid({"entity.alpha.cash": list(np.arange(1.0, 51.0))})
+    text = report_html(made_result(scenarios=grid, paths=20))
+    assert "10 more scenarios are in the stored result" in text
+    assert len(parsed(text).findall(".//h3")) == 8
+
+
+def test_long_names_and_letters_that_the_font_lacks_are_no_warning():
+    names = ["企業" * 30, "x" * 200, "a & b"]
+    system = made_system(
+        entities={"name": names, "cash": [1.0] * 3},
+        flows={"name": ["f"], "payer": [names[0]], "receiver": [names[1]], "kind": ["rent"], "amount": [1.0]},
+        measures=None,
+        positions=None,
+    )
+    assert names[0] in report_html(made_result(system, effects=BOTH))
+
+
+def test_series_that_were_not_recorded_are_those_of_the_same_paths(example):
+    recorded = gs.simulate(example.system, paths=150, seed=3, effects="full", record=["cash:coreweave"])
+    again = with_series(example, ["base", "price_war"], ["cash:coreweave"], 150)
+    assert not again.partial
+    for scenario in ("base", "price_war"):
+        place = recorded.scenarios.index(scenario)
+        expected = quantiles(recorded.series["cash:coreweave"][place])
+        assert np.array_equal(again.cash(scenario, "coreweave"), expected)
+    assert again.cash("build_on", "coreweave") is None
+    assert with_series(example, ["base"], ["cash:coreweave"], 20).partial
+    assert with_series(recorded, ["base"], ["cash:coreweave"], 20).run is recorded
+
+
+def test_series_of_another_run_are_not_shown():
+    made = made_result(paths=40)  # its failures are made up, so no run gives them
+    assert with_series(made, ["base"], ["cash:alpha"], 40).run is made
+
+
+def test_all_assumptions_stand_with_their_sources(example):
+    told = {table.table: table for table in assumptions(example)}
+    assert set(told) == {name for name, table in example.system.tables.items() if table.num_rows}
+    flows = told["flows"]
+    assert len(flows.rows) == example.system.flows.num_rows
+    assert [row[2] for row in flows.rows] == example.system.flows["source"].to_pylist()
+    (row,) = [row for row in flows.rows if row[0] == "usage_microsoft"]
+    assert row[1] == "kind = fee; amount = 0.210864903503; driver = capacity_in_use"
+
+
+def test_the_same_result_gives_the_same_page(three_firms, tmp_path):
+    three_firms.report(tmp_path / "one.html")
+    three_firms.write(tmp_path / "out")
+    write_report(gs.read_result(tmp_path / "out"), tmp_path / "two.html")
+    one, two = (tmp_path / name for name in ("one.html", "two.html"))
+    assert one.read_bytes() == two.read_bytes()
+    check_figures(three_firms, one.read_text(encoding="utf-8"))
+
+
+def test_a_page_that_can_not_be_written_leaves_nothing(three_firms, tmp_path, monkeypatch):
+    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, answers: "a page")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        three_firms.report(tmp_path / "taken")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_the_command_writes_the_page_beside_the_result(three_firms, tmp_path, call, monkeypatch):
+    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, answers: f"a page of {run!r}")
+    three_firms.write(tmp_path / "out")
+    assert call("report", tmp_path / "out") == (0, f"{tmp_path / 'out' / REPORT}\n", "")
+    code, printed, _ = call("report", tmp_path / "out", "--json")
+    page = tmp_path / "out" / REPORT
+    assert (code, json.loads(printed)) == (0, {"ok": True, "report": str(page), "bytes": page.stat().st_size})
+    assert page.read_text(encoding="utf-8") == f"a page of {three_firms!r}"
+    three_firms.write(tmp_path / "out")  # a result with a report is still replaced
+    assert not page.exists()
+    code, printed, told = call("report", tmp_path / "nothing")
+    assert (code, printed) == (2, "")
+    assert "is no folder" in told
+
+
+def test_without_the_extra_the_command_says_how_to_get_it(three_firms, tmp_path):
+    three_firms.write(tmp_path / "out")
+    code = (
+        "import sys; sys.modules['jinja2'] = None; sys.argv = ['gpustress', 'report', sys.argv[1]];"
+        "from gpustress.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "pip install 'gpustress[pictures]'" in done.stderr
+
+
+def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "gpustress.report.page.report_html", lambda run, answers: told.extend(answers) or "a page"
+    )
+    three_firms.write(tmp_path / "out")
+    found = {
+        "parameter": "flow.sales.scale",
+        "statistic": "mean npv of net",
+        "target": 0.0,
+        "root": 1.25,
+        "low": 1.0,
+    }
+    (tmp_path / "found.json").write_text(json.dumps(found | {"high": None, "monotone": True}))
+    assert call("report", tmp_path / "out", "--reverse", tmp_path / "found.json")[0] == 0
+    assert told == [Answer("flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, None)]
+    (tmp_path / "other.json").write_text(json.dumps(found))
+    for wrong in ("other.json", "nothing.json"):
+        code, _, said = call("report", tmp_path / "out", "--reverse", tmp_path / wrong)
+        assert (code, "`--reverse`" in said) == (2, True)
+
+
+# --- notebooks ---
+
+
+def test_objects_show_themselves_in_a_notebook(example):
+    shown = example._repr_html_()
+    worst = summarise(example)["runs"][1]["entities"]
+    assert max(worst, key=lambda entity: entity["probability"]["value"])["entity"] in shown
+    assert "base/full" in shown
+    assert "... and 2 more runs" in shown
+    size = example.system._repr_html_()
+    assert "<td>coreweave</td>" in size
+    assert len(size) + len(shown) < 20_000
+    for text in (shown, size):
+        parsed(f"<!DOCTYPE html><title>x</title>{text}")
+
+
+def test_the_example_as_a_notebook_runs():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / "ai_buildout" / "notebook.py"],
+        env=os.environ | {"MPLBACKEND": "agg"}, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,114 @@
+"""The report in headless Chromium: it asks for nothing, complains of nothing, and its switches work."""
+
+import shutil
+
+import pytest
+
+import gpustress as gs
+from gpustress.report import write_report
+from needs import require
+from test_report import BOTH, EXAMPLES, evil_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    require("chromium", CHROMIUM)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def page_of_the_example(tmp_path_factory):
+    run = gs.simulate(gs.read_system(EXAMPLES / "ai_buildout"), paths=150, seed=3, effects=BOTH)
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(run, file)
+    return file, run
+
+
+def opened(browser, file, width):
+    """The page, and what it complained of and asked for."""
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    noted = []
+    page.on("console", lambda message: noted.append(message.text))
+    page.on("pageerror", lambda error: noted.append(str(error)))
+    page.on("request", lambda request: noted.append(request.url))
+    page.goto(file.as_uri())
+    assert noted == [file.as_uri()]
+    return page, noted
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_and_its_switches_work(browser, page_of_the_example, width):
+    file, run = page_of_the_example
+    page, noted = opened(browser, file, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.select_option("#scenario", label="price_war")
+    page.select_option("#entity", label="coreweave")
+    share = (
+        run.failed_at[run.scenarios.index("price_war/full"), :, run.entities.index("coreweave")] < 40
+    ).mean()
+    told = page.inner_text("#readout")
+    assert told.startswith("2035Q4: coreweave has failed in")
+    assert f"{float(f'{100 * share:.4g}'):g} %" in told
+    page.focus("#period")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#readout").startswith("2035Q3")
+    box = page.locator("#charts svg").first.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    assert page.inner_text("#readout").startswith("2026Q1")
+    assert noted == [file.as_uri()]
+
+
+def test_tables_sort_by_their_unrounded_figures_and_copy_them(browser, page_of_the_example):
+    file, run = page_of_the_example
+    page, _ = opened(browser, file, 1280)
+    table = page.locator("#failures-1")
+    head = table.locator("thead button", has_text="fails, %")
+    head.click()
+    values = [
+        float(v)
+        for v in table.locator("tbody td:nth-child(2) data:first-child").evaluate_all(
+            "e => e.map(x => x.value)"
+        )
+    ]
+    assert values == sorted(values)
+    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    head.click()
+    names = table.locator("tbody th").all_inner_texts()
+    share = (run.failed_at[1] < 40).mean(axis=0)
+    assert names == [
+        run.entities[i] for i in sorted(range(len(share)), key=lambda i: -share[i]) if share[i] > 0
+    ]
+    page.evaluate("document.addEventListener('copy', () => { window.held = document.activeElement.value; })")
+    page.get_by_label("Copy table: base: who fails by 2035Q4").click()
+    first = page.evaluate("window.held").split("\n")[1].split("\t")
+    assert first[:2] == [names[0], repr(float(share.max()))]
+
+
+def test_a_table_full_of_scripts_runs_none(browser, tmp_path):
+    file = tmp_path / "evil.html"
+    run = evil_run()
+    write_report(run, file)
+    page, noted = opened(browser, file, 390)
+    assert page.title() == f"Stress test of {run.system.settings.name}"
+    assert page.inner_text("h1").startswith("Stress test of <script>")
+    page.select_option("#entity", index=2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert noted == [file.as_uri()]
+
+
+def test_without_its_script_the_page_still_tells_everything(browser, page_of_the_example):
+    file, _ = page_of_the_example
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator("#explorer").is_hidden()
+    assert page.locator("button").count() == 0
+    assert page.locator("#pictures svg").count() >= 10
+    context.close()
