@@ -11,10 +11,10 @@ from .book import losses
 from .errors import bad_argument, nearest
 from .estimates import result_table
 from .experiment import scenario_rows
+from .failure_order import first_to_fail
 from .result_schema import WORST_WORLD
 from .risk import value_at_risk
 from .sampling import binomial_error, mean_with_error
-from .schema import CAUSES
 from .simulation import simulate
 from .statistic import MEAN, read_statistic
 
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 
     from .result import Result
 
-STEPS: Final = (
-    "none",
-    "imposed",
-    "credit",
-    "liquidity",
-    "solvency",
-)  # causes in the order of a period's steps
 WORST: Final = 0.95  # the level above which a path is one of the worst
 
 
@@ -59,20 +52,6 @@ def run_place(run: Result, scenario: str | None) -> int:
     )
 
 
-def first_failures(run: Result, row: int) -> NDArray[np.bool_]:
-    """Who fails first on each path of a run, shape (P, N): in the earliest period, and there in the earliest step.
-
-    The steps of a period are imposed failures, credit events, settlement and solvency; several entities that fail in
-    the same step are all first.
-    """
-    step = np.array([STEPS.index(cause) for cause in CAUSES])
-    moment = run.failed_at[row].astype(np.int64) * len(STEPS) + step[run.cause[row]]
-    failed = run.failed_at[row] < run.periods
-    earliest = np.where(failed, moment, np.iinfo(np.int64).max).min(axis=1, keepdims=True)
-    found: NDArray[np.bool_] = failed & (moment == earliest)
-    return found
-
-
 def cascade_starts(run: Result) -> pa.Table:
     """Who fails first, and how many follow.
 
@@ -90,7 +69,7 @@ def cascade_starts(run: Result) -> pa.Table:
     shape = (len(run.runs), len(run.entities))
     probability, share, followers, error = (np.zeros(shape) for _ in range(4))
     for row in range(shape[0]):
-        first = first_failures(run, row)
+        first = first_to_fail(run, row)
         after = (run.failed_at[row] < run.periods).sum(axis=1) - first.sum(axis=1)
         together = first.sum(axis=1)
         probability[row] = first.mean(axis=0)
@@ -130,7 +109,7 @@ def cascade_followers(run: Result) -> pa.Table:
     rows: list[tuple[Any, ...]] = []
     alone_of = {full: alone for alone, full in run.contagion_pairs()}
     for row in range(len(run.runs)):
-        first = first_failures(run, row)
+        first = first_to_fail(run, row)
         failed = run.failed_at[row] < run.periods
         later = failed & ~first
         alone = run.failed_at[alone_of[row]] < run.periods if row in alone_of else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -253,7 +253,10 @@ def clear_blocks(
                 "shocks", shocks, "is no number of shocks", "Give a whole number of at least 1."
             )
     else:
-        size = max(1, clearer.memory // (2 * _SHOCK_BYTES * len(net.names)))
+        # Half is for two blocks, of which the caller may still hold one, half for clearing one.
+        half = clearer.memory // 2
+        clearer = replace(clearer, memory=half)
+        size = max(1, half // (2 * _SHOCK_BYTES * len(net.names)))
     whole = hasattr(external_assets, "__array__") or isinstance(external_assets, list | tuple)
     if not whole and shocks is not None:
         remedy = "Leave it out: each item of `external_assets` is a block."

@@ -10,7 +10,7 @@ import pytest
 
 import gpustress as gs
 from build import entity, flow, small
-from gpustress.attribution import first_failures
+from gpustress.failure_order import first_to_fail
 from gpustress.result import Result
 from gpustress.schema import CAUSES
 from made import made_result, made_system, with_failures
@@ -29,7 +29,7 @@ def test_the_first_failure_is_the_earliest_period_and_there_the_earliest_step():
     failed_at = [[2, 3, T], [4, 4, 4], [1, 1, 5], [T, T, T]]
     causes = [["liquidity", "credit", "none"], ["solvency", "credit", "imposed"], ["liquidity", "liquidity", "credit"],
               ["none"] * 3]  # fmt: skip
-    first = first_failures(with_causes(failed_at, causes), 0)
+    first = first_to_fail(with_causes(failed_at, causes), 0)
     assert first.tolist() == [[True, False, False], [False, False, True], [True, True, False], [False] * 3]
 
 
