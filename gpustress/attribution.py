@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from .book import losses
-from .errors import bad_argument, nearest
-from .estimates import result_table
+from .errors import bad_argument
+from .estimates import result_table, run_place
 from .experiment import scenario_rows
 from .failure_order import first_to_fail
 from .result_schema import WORST_WORLD
@@ -24,32 +24,6 @@ if TYPE_CHECKING:
     from .result import Result
 
 WORST: Final = 0.95  # the level above which a path is one of the worst
-
-
-def run_place(run: Result, scenario: str | None) -> int:
-    """Place in `run.runs` of a run's or a scenario's name; of a scenario, its run with the most effects.
-
-    Parameters
-    ----------
-    run : Result
-    scenario : str or None
-        None: the first scenario.
-
-    Raises
-    ------
-    InputError
-        There is none of that name.
-    """
-    if scenario in run.scenarios:
-        return run.scenarios.index(scenario)
-    names = [one.scenario for one in run.runs]
-    wanted = names[0] if scenario is None else scenario
-    if wanted not in names:
-        raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(str(scenario), names))
-    most = ("none", "first_round", "full")
-    return max(
-        (i for i, name in enumerate(names) if name == wanted), key=lambda i: most.index(run.runs[i].effects)
-    )
 
 
 def cascade_starts(run: Result) -> pa.Table:

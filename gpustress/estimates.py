@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
-from .errors import bad_argument
+from .errors import bad_argument, nearest
 from .result_schema import RESULT_SCHEMAS
 from .sampling import binomial_error, difference_error
-from .schema import CAUSES
+from .schema import CAUSES, EFFECTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +69,31 @@ class Sample(Protocol):
 def scenario_names(sample: Sample) -> tuple[str, ...]:
     """Names of the runs."""
     return tuple(run.name for run in sample.runs)
+
+
+def run_place(sample: Sample, scenario: str | None) -> int:
+    """Place in `sample.runs` of a run's or a scenario's name; of a scenario, its run with the most effects.
+
+    Parameters
+    ----------
+    sample : Sample
+    scenario : str or None
+        None: the first scenario.
+
+    Raises
+    ------
+    InputError
+        There is none of that name.
+    """
+    names = scenario_names(sample)
+    if scenario in names:
+        return names.index(scenario)
+    scenarios = [one.scenario for one in sample.runs]
+    wanted = scenarios[0] if scenario is None else scenario
+    found = [place for place, name in enumerate(scenarios) if name == wanted]
+    if not found:
+        raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(wanted, names))
+    return max(found, key=lambda place: EFFECTS.index(sample.runs[place].effects))
 
 
 def failures_table(sample: Sample, by_cause: NDArray[np.int64]) -> pa.Table:

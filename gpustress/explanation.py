@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from .attribution import WORST, cascade_followers, cascade_starts, contagion_losses, run_place, worst_world
+from .attribution import WORST, cascade_followers, cascade_starts, contagion_losses, worst_world
 from .dates import period_label
+from .estimates import run_place
 from .plain_data import fields_as_json
 from .risk import contributions
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story

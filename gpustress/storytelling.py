@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from .attribution import badness, run_place
+from .attribution import badness
 from .dates import period_label
 from .errors import bad_argument
+from .estimates import run_place
 from .plain_data import fields_as_json
 from .result_schema import STORY
 from .sampling import quantile_rank

@@ -118,7 +118,6 @@ def test_the_page_quotes_what_the_example_prints(found: Any, systemic: Any) -> N
 
 
 def test_the_picture_is_drawn(found: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(EXAMPLE)
     from picture import draw  # type: ignore[import-not-found]
 

@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 from gpustress import pictures
+from gpustress.estimates import run_place
 from gpustress.pictures import style
 from gpustress.pictures.fans import LEVELS
 from gpustress.pictures.payment_flows import payments
@@ -318,12 +319,10 @@ def test_forty_scenarios(ax):
 
 def test_a_scenario_is_known_by_its_name_or_its_runs():
     run = made_result(effects=("none", "first_round", "full"))
-    assert (
-        style.run_place(run, None) == style.run_place(run, "base") == style.run_place(run, "base/full") == 2
-    )
-    assert style.run_place(run, "base/none") == 0
+    assert run_place(run, None) == run_place(run, "base") == run_place(run, "base/full") == 2
+    assert run_place(run, "base/none") == 0
     with pytest.raises(gs.InputError, match="base/full"):
-        style.run_place(run, "bse/full")
+        run_place(run, "bse/full")
 
 
 def test_what_is_missing_is_named(ax):

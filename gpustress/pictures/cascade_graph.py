@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow.compute as pc
 from matplotlib.patches import FancyArrowPatch
 
+from ..estimates import run_place
 from ..failure_order import failure_links
-from .style import COLOURS, GREY, INK, name_of, percent_text, run_place, run_title
+from .style import COLOURS, GREY, INK, name_of, percent_text, run_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..estimates import run_place
 from ..sampling import CONFIDENCE, binomial_error, normal_deviate
 from .style import (
     GREY,
@@ -16,7 +17,6 @@ from .style import (
     percent_axis,
     period_axis,
     plain_axes,
-    run_place,
     run_title,
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..dates import period_label
+from ..estimates import run_place
 from ..sampling import quantile_rank
 from .style import (
     COLOURS,
@@ -19,7 +20,6 @@ from .style import (
     period_axis,
     plain_axes,
     recorded,
-    run_place,
     run_title,
     title,
 )

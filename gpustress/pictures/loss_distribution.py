@@ -8,8 +8,9 @@ import numpy as np
 
 from ..amounts import with_interval
 from ..book import check_horizon, path_losses, read_book
+from ..estimates import run_place
 from ..risk import expected_shortfall, value_at_risk
-from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, run_place, run_title, title
+from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, run_title, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

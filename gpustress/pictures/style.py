@@ -56,24 +56,6 @@ def line_of(place: int) -> dict[str, Any]:
     }
 
 
-def run_place(run: Result, scenario: str | None) -> int:
-    """The place of a run by its name, or by its scenario's (then with the most effects); None: the first scenario.
-
-    Raises
-    ------
-    InputError
-        There is no such run.
-    """
-    wanted = run.runs[0].scenario if scenario is None else scenario
-    if wanted in run.scenarios:
-        return run.scenarios.index(wanted)
-    effects = ("full", "first_round", "none")
-    found = [place for place, one in enumerate(run.runs) if one.scenario == wanted]
-    if not found:
-        raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(wanted, run.scenarios))
-    return min(found, key=lambda place: effects.index(run.runs[place].effects))
-
-
 def run_title(run: Result, place: int) -> str:
     """A run's scenario; its full name where the scenario ran with no more than lesser effects."""
     one = run.runs[place]

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..estimates import run_place
 from ..pictures.fans import quantiles
-from ..pictures.style import run_place
 from ..simulation import simulate
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..amounts import never_seen, unit_of
-from ..pictures.style import run_place
+from ..estimates import run_place
 from ..summary import summarise
 from ..version import VERSION
 from . import figures
