@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from .attribution import contagion_losses as contagion_losses
     from .attribution import worst_world as worst_world
     from .cascades import Cascade as Cascade
-    from .cascades import DebtRank as DebtRank
     from .cascades import cascade as cascade
-    from .cascades import debtrank as debtrank
+    from .cascades import cascade_blocks as cascade_blocks
     from .clearing import Clearing as Clearing
     from .clearing import clear as clear
     from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
+    from .distress import DebtRank as DebtRank
+    from .distress import debtrank as debtrank
+    from .distress import debtrank_blocks as debtrank_blocks
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
@@ -84,7 +86,7 @@ _MODULE_OF = {
     "BlackCox": "valuations",
     "Cascade": "cascades",
     "Clearing": "clearing",
-    "DebtRank": "cascades",
+    "DebtRank": "distress",
     "EisenbergNoe": "valuations",
     "Explanation": "explanation",
     "FireSales": "common_assets",
@@ -111,6 +113,7 @@ _MODULE_OF = {
     "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
+    "cascade_blocks": "cascades",
     "cascade_followers": "attribution",
     "cascade_starts": "attribution",
     "claims": "risk",
@@ -118,7 +121,8 @@ _MODULE_OF = {
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
     "contributions": "risk",
-    "debtrank": "cascades",
+    "debtrank": "distress",
+    "debtrank_blocks": "distress",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",

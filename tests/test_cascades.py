@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import sparse
 
 import gpustress as gs
+from bits import differing_arrays, same_bits
 from build import examples
+from gpustress.backends import get_backend
+from gpustress.backends.base import SpreadOutcome, SpreadsLosses
+from gpustress.backends.native import NativeBackend, levels
+from gpustress.exposures import EquityShocks, Exposures
+from kernel_driver import require_native
 
 SEEDS = st.integers(0, 2**32)
 VARIANTS = pytest.mark.parametrize("variant", ["linear", "original"])
@@ -398,6 +405,103 @@ def test_without_impact_or_debt_nobody_loses_by_sales() -> None:
     fall = np.array([0.05, 0.02, 0.0])
     assert sales(fall, impact=np.zeros(3), rounds=None).aggregate_vulnerability.tolist() == [0.0]
     assert sales(fall, equity=HELD.sum(axis=1)).sold.tolist() == [[0.0, 0.0, 0.0]]
+
+
+# --------------------------------------------------------------------------------------------- backends
+
+
+def spread_by(
+    name: str, net: gs.Network, equity: NDArray, shocks: Any, **more: Any
+) -> dict[str, SpreadOutcome]:
+    """What every rule gives on a backend, cell by cell."""
+    more = {"backend": name} | more
+    found = {"threshold": gs.cascade(net, equity, shocks, 0.3, **more).outcome}
+    for variant in ("linear", "original"):
+        found[variant] = gs.debtrank(net, equity, shocks, variant, **more).outcome  # type: ignore[arg-type]
+    return found
+
+
+@pytest.fixture(scope="module")
+def spreading_backend(other_backend: str) -> str:
+    """The name of each backend in turn that lets losses spread and is not the reference."""
+    if not isinstance(get_backend(other_backend), SpreadsLosses):
+        pytest.skip(f"{other_backend} does not let losses spread")
+    return other_backend
+
+
+def batch(size: int = 150, shocks: int = 45, bears: float = 1.0) -> tuple[gs.Network, NDArray, NDArray]:
+    """Shocks of which some stay small, some reach everybody, and some are nothing."""
+    rng = np.random.default_rng(size)
+    debts = rng.random((size, size)) * (rng.random((size, size)) < 6.0 / size)
+    np.fill_diagonal(debts, 0.0)
+    equity = bears * (debts.sum(axis=0) * rng.uniform(0.2, 1.1, size) + 0.01)
+    hit = rng.random((shocks, size)) < rng.choice([0.0, 0.01, 0.2], (shocks, 1))
+    return gs.Network.from_scipy(debts), equity, hit * rng.random((shocks, size)) * 2.0 * equity
+
+
+@examples(60)
+@given(seed=SEEDS, heavy=st.sampled_from([0.3, 1.0, 3.0]), imposed=st.booleans())
+def test_every_backend_spreads_losses_as_the_reference_does(
+    spreading_backend: str, seed: int, heavy: float, imposed: bool
+) -> None:
+    net, equity, shocks = random_network(seed, heavy)
+    shocks = shocks > 0.0 if imposed else shocks
+    reference = spread_by("numpy", net, equity, shocks)
+    for rule, ours in spread_by(spreading_backend, net, equity, shocks).items():
+        expected = reference[rule]
+        assert ours.start.tolist() == expected.start.tolist()
+        assert ours.node.tolist() == expected.node.tolist()
+        scale = equity[ours.node] if rule == "threshold" else 1.0
+        assert (np.abs(ours.value - expected.value) <= 1e-9 * scale).all()
+        if rule == "threshold":
+            assert ours.other.tolist() == expected.other.tolist()
+
+
+def test_every_backend_agrees_where_shocks_are_many_and_reach_far(spreading_backend: str) -> None:
+    for bears, most in ((0.5, 150), (1.0, 100), (2.0, 10)):
+        net, equity, shocks = batch(bears=bears)
+        reference, ours = (spread_by(name, net, equity, shocks) for name in ("numpy", spreading_backend))
+        counts = np.diff(reference["threshold"].start)
+        assert counts.min() == 0
+        assert counts.max() >= most
+        for rule in reference:
+            assert ours[rule].node.tolist() == reference[rule].node.tolist()
+            np.testing.assert_allclose(ours[rule].value, reference[rule].value, rtol=1e-12)
+        assert ours["threshold"].other.tolist() == reference["threshold"].other.tolist()
+
+
+def test_a_shocks_bits_depend_on_no_other_shock_and_no_thread(spreading_backend: str) -> None:
+    net, equity, shocks = batch()
+    order = np.random.default_rng(1).permutation(len(shocks))
+    whole = spread_by(spreading_backend, net, equity, shocks, threads=1)
+    shuffled = spread_by(spreading_backend, net, equity, shocks[order], threads=3)
+    for rule, outcome in whole.items():
+        for place, row in enumerate(order.tolist()):
+            mine, other = (
+                slice(*found.start[at : at + 2]) for found, at in ((outcome, row), (shuffled[rule], place))
+            )
+            for name in ("node", "value", "other"):
+                assert same_bits(getattr(outcome, name)[mine], getattr(shuffled[rule], name)[other])
+
+
+def test_native_spreads_losses_with_the_same_bits_at_every_level_and_number_of_lanes() -> None:
+    require_native()
+    net, equity, shocks = batch()
+    given_shocks = EquityShocks.of(sparse.csr_array(shocks))
+    for rule, rounds in (("threshold", 0), ("once", 0), ("linear", 3), ("linear", 256)):
+        found = [
+            NativeBackend(level, threads).spread(
+                Exposures.of(net.claims, equity),
+                given_shocks,
+                rule,
+                rounds,
+                1 << 30,  # type: ignore[arg-type]
+            )
+            for threads, level in enumerate(levels(), 1)
+        ]
+        assert len(found[0].node) > 1000
+        for other in found[1:]:
+            assert differing_arrays(other, found[0]) == []
 
 
 # --------------------------------------------------------------------------------------------- bad input
