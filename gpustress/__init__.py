@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from .store import read_result as read_result
     from .storytelling import Story as Story
     from .storytelling import story as story
+    from .sweep_estimate import SweepEstimate as SweepEstimate
+    from .sweep_estimate import estimate_sweep as estimate_sweep
     from .sweep_progress import SweepProgress as SweepProgress
     from .sweep_result import Sweep as Sweep
     from .sweep_result import SweepStatus as SweepStatus
@@ -109,6 +111,7 @@ _MODULE_OF = {
     "Sensitivities": "sensitivity",
     "Story": "storytelling",
     "Sweep": "sweep_result",
+    "SweepEstimate": "sweep_estimate",
     "SweepProgress": "sweep_progress",
     "SweepStatus": "sweep_result",
     "System": "system",
@@ -124,6 +127,7 @@ _MODULE_OF = {
     "debtrank": "distress",
     "debtrank_blocks": "distress",
     "estimate": "run_estimate",
+    "estimate_sweep": "sweep_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",
     "failure_links": "failure_order",

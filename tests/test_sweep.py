@@ -38,16 +38,6 @@ def _small_shards(monkeypatch):
     small_shards(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The folder of a sweep that nothing disturbed."""
-    with pytest.MonkeyPatch.context() as patch:
-        small_shards(patch)
-        out = tmp_path_factory.mktemp("undisturbed") / "out"
-        swept(out)
-    return out
-
-
 @pytest.fixture
 def out(tmp_path, undisturbed):
     """A copy of that folder."""

@@ -19,15 +19,6 @@ def _small_shards(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        small_shards(patch)
-        out = tmp_path_factory.mktemp("undisturbed") / "out"
-        swept(out)
-    return out
-
-
-@pytest.fixture(scope="module")
 def client():
     """Two workers, each a process that a nanny starts anew when it dies."""
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
