@@ -80,10 +80,12 @@ if TYPE_CHECKING:
     from .valuations import LinearDebtRank as LinearDebtRank
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
+    from .variance_reduction import Antithetic as Antithetic
     from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
+    "Antithetic": "variance_reduction",
     "BackendWarning": "errors",
     "BlackCox": "valuations",
     "Cascade": "cascades",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from .book import check_horizon, claims, losses, path_losses, read_book
 from .errors import bad_argument
 from .estimates import result_table
+from .result import Result
 from .sampling import CONFIDENCE, check_share, normal_deviate, quantile_rank, quantile_with_error, root_spread
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from .book import Book
-    from .result import Result
+    from .path_sample import PathSample
 
 
 __all__ = ["RiskEstimate", "claims", "contributions", "expected_shortfall", "losses", "value_at_risk"]
@@ -58,14 +60,24 @@ class RiskEstimate:
         return np.array(self.value, dtype=dtype, copy=copy)
 
 
-def value_at_risk(loss: ArrayLike, level: float = 0.99, *, confidence: float = CONFIDENCE) -> RiskEstimate:
+def value_at_risk(
+    loss: ArrayLike | Result,
+    level: float = 0.99,
+    *,
+    positions: Any = None,
+    horizon: float | None = None,
+    confidence: float = CONFIDENCE,
+) -> RiskEstimate:
     """Smallest loss that at least a share `level` of the paths stays at or below.
 
     Parameters
     ----------
-    loss : array_like, shape (P,) or (S, P)
+    loss : array_like, shape (P,) or (S, P), or Result
+        Losses on independent paths; or a run, however its paths were drawn.
     level : float
         Strictly between 0 and 1.
+    positions, horizon
+        Of a run, as of `losses`.
     confidence : float
         Of the interval, strictly between 0 and 1.
 
@@ -73,13 +85,16 @@ def value_at_risk(loss: ArrayLike, level: float = 0.99, *, confidence: float = C
     -------
     RiskEstimate
         The interval is distribution-free, between two order statistics chosen by the binomial distribution;
-        the standard error is Woodruff's.
+        the standard error is Woodruff's. Of a run with `variance_reduction` both are Woodruff's, from units that are
+        independent.
 
     Raises
     ------
     InputError
         `loss` is no such array, is empty or holds nan; `level` or `confidence` is out of range.
     """
+    if isinstance(loss, Result):
+        return _of_run(loss, sample_value_at_risk, positions, horizon, level, confidence)
     sample = _checked(loss, level, confidence)
     count = sample.shape[-1]
     rank, _ = quantile_rank(level, count)
@@ -105,7 +120,12 @@ def value_at_risk(loss: ArrayLike, level: float = 0.99, *, confidence: float = C
 
 
 def expected_shortfall(
-    loss: ArrayLike, level: float = 0.99, *, confidence: float = CONFIDENCE
+    loss: ArrayLike | Result,
+    level: float = 0.99,
+    *,
+    positions: Any = None,
+    horizon: float | None = None,
+    confidence: float = CONFIDENCE,
 ) -> RiskEstimate:
     """Mean of the worst share `1 - level` of the losses.
 
@@ -114,9 +134,12 @@ def expected_shortfall(
 
     Parameters
     ----------
-    loss : array_like, shape (P,) or (S, P)
+    loss : array_like, shape (P,) or (S, P), or Result
+        As of `value_at_risk`.
     level : float
         Strictly between 0 and 1.
+    positions, horizon
+        Of a run, as of `losses`.
     confidence : float
         Of the interval, strictly between 0 and 1.
 
@@ -137,6 +160,8 @@ def expected_shortfall(
     The variance is that of this form, Manistre and Hancock, "Variance of the CTE estimator", North American
     Actuarial Journal 9 (2005).
     """
+    if isinstance(loss, Result):
+        return _of_run(loss, sample_expected_shortfall, positions, horizon, level, confidence)
     sample = _checked(loss, level, confidence)
     count = sample.shape[-1]
     rank, tail = quantile_rank(level, count)
@@ -150,6 +175,47 @@ def expected_shortfall(
         error = root_spread(excess.sum(), np.square(excess).sum(), count) / tail
         rows.append((value, error, value - deviate * error, value + deviate * error))
     return _estimate(rows, sample.ndim, level, confidence)
+
+
+def sample_value_at_risk(
+    sample: PathSample, loss: NDArray[np.float64], level: float, confidence: float = CONFIDENCE
+) -> RiskEstimate:
+    """The value at risk of losses (P,) on the paths of a run, however they were drawn."""
+    if sample.is_plain:
+        return value_at_risk(loss, level, confidence=confidence)
+    _checked(loss, level, confidence)
+    value, low, high = sample.quantile_interval(loss, level, confidence)
+    row = (value, sample.quantile(loss, level)[1], low, high)
+    return _estimate([row], 1, level, confidence)
+
+
+def sample_expected_shortfall(
+    sample: PathSample, loss: NDArray[np.float64], level: float, confidence: float = CONFIDENCE
+) -> RiskEstimate:
+    """The expected shortfall of losses (P,) on the paths of a run, however they were drawn."""
+    if sample.is_plain:
+        return expected_shortfall(loss, level, confidence=confidence)
+    _checked(loss, level, confidence)
+    at_risk = sample.quantile_interval(loss, level, confidence)[0]
+    excess, error = (each / (1.0 - level) for each in sample.mean(np.maximum(loss - at_risk, 0.0)))
+    reach = sample.deviate(confidence) * error
+    value = at_risk + excess
+    return _estimate([(value, error, value - reach, value + reach)], 1, level, confidence)
+
+
+def _of_run(
+    run: Result,
+    measure: Callable[[PathSample, NDArray[np.float64], float, float], RiskEstimate],
+    positions: Any,
+    horizon: float | None,
+    level: float,
+    confidence: float,
+) -> RiskEstimate:
+    """A risk measure of a book's losses, by run."""
+    loss = losses(run, positions, horizon, as_drawn=True)
+    found = [measure(run.sample(place), loss[place], level, confidence) for place in range(len(run.runs))]
+    rows = [(one.value, one.standard_error, one.low, one.high) for one in found]
+    return _estimate(rows, 2, level, confidence)
 
 
 def contributions(
@@ -194,6 +260,10 @@ def contributions(
     shape = (len(run.runs), len(book.names))
     contribution, error = np.empty(shape), np.empty(shape)
     for row in range(shape[0]):
+        if run.variance_reduction is not None:
+            found = _sample_contributions(run, row, book, by_entity, level, horizon)
+            contribution[row], error[row] = found
+            continue
         tail = _Tail(path_losses(by_entity, run.failed_at[row]), level)
         weights = tail.failures(run.failed_at[row], by_entity.shape[1], book)
         for rows in book.pieces():
@@ -212,6 +282,28 @@ def contributions(
         "share": share,
     }
     return result_table("contributions", run, which_run, columns)
+
+
+def _sample_contributions(
+    run: Result, row: int, book: Book, by_entity: NDArray[np.float64], level: float, horizon: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Contribution of each position and its standard error, on paths however they were drawn."""
+    sample, failed_at = run.sample(row), run.failed_at[row]
+    total = path_losses(by_entity, failed_at)
+    at_risk, low, high = sample.quantile_interval(total, level, CONFIDENCE)
+    at, above, near = total == at_risk, total > at_risk, (total >= low) & (total <= high)
+    # The share of the paths at the value at risk that belongs to the tail.
+    part = (1.0 - level - sample.mean(above)[0]) / sample.mean(at)[0]
+    tail = above + part * at
+    found = np.empty((2, len(book.names)))
+    for rows in book.pieces():
+        loss = book.loss_by_period(run.system.settings, horizon, rows)
+        for place, (entity, by_period) in enumerate(zip(book.entity[rows], loss, strict=True), rows.start):
+            own = by_period[failed_at[:, entity]]
+            edge = sample.mean(own, among=near)[0]
+            error = sample.mean(tail * (own - edge))[1]
+            found[:, place] = sample.mean(tail * own)[0] / (1.0 - level), error / (1.0 - level)
+    return found[0], found[1]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
     const Level& level = level_named(level_name);
     const Program program = program_of(arrays, sizes);
     Job job{};
+#define X(type, name) job.name = nb::cast<type>(block[#name]);
+    GPUSTRESS_DRAWING_NUMBERS(X)
+#undef X
     job.seed = nb::cast<unsigned long long>(block["seed"]);
     job.first_path = nb::cast<long long>(block["first_path"]);
     job.paths = nb::cast<long long>(block["paths"]);

@@ -18,6 +18,7 @@ import pyarrow as pa
 from ..amounts import never_seen, unit_of
 from ..estimates import run_place
 from ..summary import summarise
+from ..variance_reduction import check_plain
 from ..version import VERSION
 from . import figures
 from .assumptions import assumptions
@@ -77,6 +78,7 @@ def report_html(run: Result, *, answers: Sequence[Answer] = ()) -> str:
     str
         HTML without any reference to something outside of it.
     """
+    check_plain(run, "the report")
     summary = summarise(run)
     main = run_place(run, None)
     places = list(dict.fromkeys(run_place(run, one.scenario) for one in run.runs))
