@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .system import System
 
 SAMPLED: Final = 256  # paths
+WARMING: Final = 16
 TALLY_GROWTH: Final = 4  # at most, of a tally on disk, from the sample to a whole shard: more buckets are hit
 KEY_BYTES: Final = 2  # on disk, of the columns that say which path, entity and cause a row is about
 
@@ -96,20 +97,19 @@ def estimate_sweep(
     chosen = get_backend(backend, threads=threads, devices=devices)
     question = ask(system, scenarios, paths=paths, seed=0, keep=keep, effects=effects, record=record, books=books,
                    target_error=target_error, chosen=chosen)  # fmt: skip
-    allowed = budget(memory)
+    blocks = Blocks(question, chosen, budget(memory))
     question.compile_all()
-    return left_of(question, chosen, allowed)
+    return left_of(question, chosen, blocks)
 
 
-def left_of(question: Question, backend: Backend, memory: int, done: int = 0) -> SweepEstimate:
+def left_of(question: Question, backend: Backend, blocks: Blocks, done: int = 0) -> SweepEstimate:
     """Time, memory and disk of what is left of a sweep.
 
     Parameters
     ----------
     question : Question
     backend : Backend
-    memory : int
-        Bytes that this process may add.
+    blocks : Blocks
     done : int
         Shards that are whole.
 
@@ -122,13 +122,13 @@ def left_of(question: Question, backend: Backend, memory: int, done: int = 0) ->
     first = grid.shard(0)
     job, left = question.job(first), len(grid) - done
     series = len(question.series)
-    paths = Blocks(question, backend, memory).largest(job)
+    paths = blocks.most(job)
     sampled = min(SAMPLED, first.paths)
     seconds, disk = 0.0, 0
     if left:
-        for _ in range(2):  # the first warms caches and imports up
+        for count in (min(WARMING, sampled), sampled):  # the first warms caches and imports up
             start = time.monotonic()
-            outcome = backend.simulate(job.program, job.block(question.seed, 0, sampled), question.series)
+            outcome = backend.simulate(job.program, job.block(question.seed, 0, count), question.series)
             seconds = time.monotonic() - start
         growth = min(
             TALLY_GROWTH, 1 + first.paths // sampled

@@ -94,11 +94,17 @@ class Question:
 
     def job(self, shard: Shard) -> Job:
         """The scenarios of a shard, compiled; bit for bit what they are in the whole."""
-        return self.part(shard.first_scenario, shard.scenarios)
+        part = shard.first_scenario, shard.scenarios
+        found = self._compiled.get(part)
+        if found is None:
+            found = prepare(self.system, self._only(*part)[0], self.effects, None)
+            self._compiled.clear()  # shards of the same scenarios follow one another: the last will do
+            self._compiled[part] = found
+        return found
 
-    def part(self, first: int, count: int) -> Job:
-        """A range of scenarios, compiled."""
-        return prepare(self.system, self._only(first, count)[0], self.effects, None)
+    @cached_property
+    def _compiled(self) -> dict[tuple[int, int], Job]:
+        return {}
 
     def _only(self, first: int, count: int) -> tuple[Scenarios, NDArray[np.int64] | None]:
         """A range of scenarios, and which rows of the table they are."""

@@ -130,11 +130,12 @@ def sweep(
             reporter.tell("note", f"{fault}: its shard runs again")
         _begin(reporter, question, len(runs), records.values())
         if manifest is None:
-            taken = left_of(question, chosen, allowed, done=len(records))
+            blocks = Blocks(question, chosen, allowed)
+            taken = left_of(question, chosen, blocks, done=len(records))
             check_room(taken, place)
             reporter.tell("note", str(taken))
             if cluster is None:
-                runner = _here(question, chosen, Blocks(question, chosen, allowed), folder)
+                runner = _here(question, chosen, blocks, folder)
             else:
                 from .sweep_cluster import on_cluster
 
@@ -172,12 +173,9 @@ def _here(question: Question, backend: Backend, blocks: Blocks, folder: SweepFol
     """Runs shards in this process."""
 
     def run(shards: list[Shard], reporter: Reporter, done: Callable[[Record], None]) -> None:
-        job, compiled = None, -1
         with Overlap() as overlap:
             for shard in sorted(shards, key=lambda each: (each.first_scenario, each.first_path)):
-                if job is None or compiled != shard.first_scenario:
-                    job, compiled = question.job(shard), shard.first_scenario
-                run_shard(question, shard, job, backend, blocks, folder, overlap, reporter.advance, done)
+                run_shard(question, shard, backend, blocks, folder, overlap, reporter.advance, done)
             overlap.wait()
 
     return run
