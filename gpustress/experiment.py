@@ -100,10 +100,7 @@ class Experiment:
         options: RunOptions,
         confidence: float,
     ):
-        if options.effects not in EFFECTS:
-            raise bad_argument(
-                "effects", options.effects, "is no kind of effects", nearest(str(options.effects), EFFECTS)
-            )
+        check_one_effect(options.effects)
         self._system = system
         self._statistic = statistic
         self._options = options
@@ -165,6 +162,17 @@ class Experiment:
             own = [*self._base, *map(dataclasses.asdict, moved)]
             rows += [{**row, "scenario": f"change {number}"} for row in own or [{}]]
         return pa.Table.from_pylist(rows, schema=_ROW)
+
+
+def check_one_effect(effects: str) -> None:
+    """Refuse what is not one kind of effects.
+
+    Raises
+    ------
+    InputError
+    """
+    if effects not in EFFECTS:
+        raise bad_argument("effects", effects, "is no kind of effects", nearest(str(effects), EFFECTS))
 
 
 def scenario_rows(system: System, scenarios: Any, scenario: str | None) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from .attribution import WORST, cascade_followers, cascade_starts, contagion_los
 from .dates import period_label
 from .estimates import run_place
 from .plain_data import fields_as_json
-from .risk import contributions
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story
+from .tail import contributions
 
 if TYPE_CHECKING:
     from .result import Result

@@ -13,7 +13,7 @@ from .backends import AUTO
 from .book import losses
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .experiment import scenario_rows
-from .factor_shocks import FactorShocks, draw_shocks, factor_table
+from .factor_shocks import FactorShocks, draw_shocks, factor_table, factor_values
 from .job import check_paths, check_seed, prepare
 from .result_schema import SOBOL_INDICES
 from .sampling import CONFIDENCE, normal_deviate
@@ -97,7 +97,8 @@ def sobol_indices(
     second = draw_shocks(job.program, 0, (seed + 1) % SEEDS, count)
 
     def outputs(shocks: FactorShocks, credit_seed: int) -> dict[str, NDArray[np.float64]]:
-        own = factor_table(job.program, 0, system.factor_names, shocks) if system.factor_names else None
+        names = system.factor_names
+        own = factor_table(names, factor_values(job.program, 0, shocks)) if names else None
         run = simulate(system, table, paths=count, seed=credit_seed, backend=backend, threads=threads, effects=effects,
                        memory=memory, factors=own)  # fmt: skip
         return _outputs(run, measures, positions)

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from gpustress.design_point import likeliest_point
+from gpustress.reverse import reverse_stress
 from gpustress.simulation import simulate
 from gpustress.store import read_result
 from gpustress.summary import summarise
+from gpustress.system import read_system
 from made import made_system
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -465,6 +468,56 @@ def test_reverse_blames_the_bounds_with_exit_code_2(call, folder):
     code, _, err = call("reverse", folder, "flow.sales.scale", "--low", 2, "--high", 1, "--target", 0)
     assert code == 2
     assert "`bounds`: has to be two finite numbers in order" in err
+
+
+def test_reverse_moves_several_addresses_along_a_direction(call, folder):
+    line = ("--low", 0, "--high", 9, "--target", 0, "--measure", "net", "--paths", 100, "--json")
+    code, out, err = call("reverse", folder, "flow.sales.scale=2", "flow.rent.scale", *line)
+    assert (code, err) == (0, "")
+    both = json.loads(out)
+    assert both["parameter"] == "+2 x flow.sales.scale, +1 x flow.rent.scale"
+    assert both["op"] == "add"
+    direction = {"flow.sales.scale": 2.0, "flow.rent.scale": 1.0}
+    same = reverse_stress(read_system(folder), direction, bounds=(0, 9), target=0.0, measure="net", paths=100)
+    assert both["root"] == same.root
+    code, _, err = call("reverse", folder, "flow.sales.scale=2", "flow.sales.scale", *line[:-1])
+    assert code == 2
+    assert "stands there twice" in err
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """A system whose sales follow a factor."""
+    factors = {"name": ["demand"], "process": ["gbm"], "volatility": [0.5]}
+    sensitivities = {"target": ["sales"], "factor": ["demand"], "elasticity": [1.0]}
+    entities = {"name": ["alpha", "[bold]beta", "gamma"], "cash": [1.0, 5.0, 2.0]}
+    made_system(entities=entities, factors=factors, sensitivities=sensitivities).write(tmp_path / "moving")
+    return tmp_path / "moving"
+
+
+def test_reverse_finds_the_likeliest_path(call, moving):
+    code, out, err = call("reverse", moving, "--likeliest", "--entity", "alpha")
+    assert (code, err) == (0, "")
+    assert "Alpha fails at" in " ".join(out.split())
+    code, out, _ = call("reverse", moving, "--likeliest", "--measure", "net", "--target", 0, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["distance"] == likeliest_point(read_system(moving), measure="net", target=0.0).distance
+    assert found["factors"][0]["factor"] == "demand"
+
+
+def test_reverse_names_all_options_that_do_not_go_together(call, moving):
+    code, _, err = call("reverse", moving, "flow.sales.scale", "--likeliest", "--low", 2, "--entity", "alpha")
+    assert code == 2
+    assert "`ADDRESS`: does not go with --likeliest" in err
+    assert "`--low`: does not go with --likeliest" in err
+    code, _, err = call("reverse", moving, "--low", 2)
+    assert code == 2
+    for name in ("ADDRESS", "--high", "--target"):
+        assert f"`{name}`: is missing" in err
+    code, _, err = call("reverse", moving, "--likeliest", "--entity", "alpha", "--statistic", "quantile")
+    assert code == 2
+    assert "`--statistic`: does not go with --likeliest" in err
 
 
 # --- explain ---
