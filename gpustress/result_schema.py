@@ -460,9 +460,11 @@ SENSITIVITIES: Final = ResultSchema(
             "standard_error", "float", "of the derivative, paired over the same paths; null of one path"
         ),
         ResultColumn("bias", "float", "of the derivative at this step, as two steps tell it"),
-        ResultColumn("step", "float", "that was chosen"),
+        ResultColumn("step", "float", "that was chosen; null pathwise, as are the last two columns"),
         ResultColumn(
-            "scheme", "string", "central, or where the parameter can't move both ways forward or backward"
+            "scheme",
+            "string",
+            "central, or where the parameter can't move both ways forward or backward; pathwise",
         ),
         ResultColumn("down", "float", "the statistic one step lower"),
         ResultColumn("up", "float", "the statistic one step higher"),
