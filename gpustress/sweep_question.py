@@ -31,6 +31,7 @@ from .shards import Grid, Shard, make_grid, path_work
 from .sweep_summary import check_figure
 from .system import System
 from .tables import conform
+from .tally import sketched_figures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -268,7 +269,14 @@ def ask(
         keep=keep,
         books=tables,
         seed=check_seed(seed),
-        grid=make_grid(work, len(several), max(1, len(given)), count, early=bool(target_error)),
+        grid=make_grid(
+            work,
+            len(several),
+            max(1, len(given)),
+            count,
+            sketches=sketched_figures(system, tables, names),
+            early=bool(target_error),
+        ),
         target_error=_targets(target_error),
         arithmetic=arithmetic_of(chosen),
     )
