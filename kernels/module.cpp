@@ -133,7 +133,7 @@ void clear(const std::string& level_name, nb::dict given, nb::dict job_dict, int
     Clearing job{};
     job.alpha = nb::cast<double>(job_dict["alpha"]);
     job.beta = nb::cast<double>(job_dict["beta"]);
-    job.least = nb::cast<int>(job_dict["least"]);
+    job.least = nb::cast<index32>(job_dict["least"]);
     job.shocks = nb::cast<integer>(job_dict["shocks"]);
     job.shock_stride = network.nodes;
     job.node_stride = 1;
