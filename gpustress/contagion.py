@@ -12,9 +12,10 @@ from scipy.sparse.linalg import spsolve
 
 from .backends import AUTO, get_backend
 from .backends.base import SpreadOutcome, SpreadsLosses
+from .contagion_arguments import CELL_BYTES
 from .errors import bad_argument
 from .exposures import EquityShocks, Exposures
-from .memory import budget
+from .memory import budget, free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +65,20 @@ class Spreader:
     def spread(
         self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int | None = None
     ) -> SpreadOutcome:
-        """What comes of every shock; without `rounds`, at rest."""
-        most = PLAIN_ROUNDS if rounds is None else rounds
-        outcome = self.backend.spread(exposures, shocks, rule, most, self.memory)
+        """What comes of every shock; without `rounds`, at rest.
+
+        Raises
+        ------
+        MemoryError
+            The shocks reach more nodes than memory holds.
+        """
+        plain, most = PLAIN_ROUNDS if rounds is None else rounds, free_memory() // CELL_BYTES
+        try:
+            outcome = self.backend.spread(exposures, shocks, rule, plain, self.memory, most)
+        except MemoryError as fault:
+            remedy = "take fewer at a time, as cascade_blocks and debtrank_blocks do"
+            message = f"{len(shocks)} shocks reach more nodes than memory holds: {remedy}"
+            raise MemoryError(message) from fault
         return _finished(exposures, shocks, outcome) if rounds is None else outcome
 
 

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 EACH: Final = "each"
-_CELL_BYTES: Final = (
-    64  # a node that a shock of a block reaches: its result, twice while it is handed over, and tables
-)
+CELL_BYTES: Final = 64  # a node that a shock reaches: its result, twice while it is handed over, and a table
 
 
 def numbers(argument: str, value: Any) -> NDArray[np.float64]:
@@ -197,7 +195,7 @@ def block_size(block: int | None, shocks: Any, nodes: int, memory: int) -> int:
         `block` is no number of shocks, or means nothing.
     """
     if block is None:
-        return max(1, memory // (2 * _CELL_BYTES * max(1, nodes)))
+        return max(1, memory // (2 * CELL_BYTES * max(1, nodes)))
     size = whole_number(block)
     if size is None or size < 1:
         raise bad_argument("block", block, "is no number of shocks", "Give a whole number of at least 1.")

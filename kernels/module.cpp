@@ -169,7 +169,7 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::unique_ptr<T[]> items, std:
     return nb::ndarray<nb::numpy, T, nb::ndim<1>>(start, {count}, owner);
 }
 
-nb::dict spread(const std::string& level_name, nb::dict given, nb::dict job_dict, int threads) {
+nb::dict spread(const std::string& level_name, nb::dict given, nb::dict job_dict, integer64 most, int threads) {
     const Level& level = level_named(level_name);
     const Exposures exposures = exposures_of(given);
     Contagion job{};
@@ -187,7 +187,7 @@ nb::dict spread(const std::string& level_name, nb::dict given, nb::dict job_dict
     std::unique_ptr<index32[]> node;
     std::unique_ptr<double[]> value, other;
     finish([&](auto stop) {
-        if (!spread_groups(level, exposures, job, threads, found, stop)) return false;
+        if (!spread_groups(level, exposures, job, most, threads, found, stop)) return false;
         for (const GroupCells& cells : found) count += cells.count;
         node = std::make_unique_for_overwrite<index32[]>(count);
         value = std::make_unique_for_overwrite<double[]>(count);
@@ -248,6 +248,6 @@ NB_MODULE(_kernels, module) {
                "Clear a network under each shock, by the fixed point.");
     module.def("contagion_bytes", &contagion_bytes, nb::arg("level"), nb::arg("exposures"),
                "Bytes of one thread that passes losses on.");
-    module.def("spread", &spread, nb::arg("level"), nb::arg("exposures"), nb::arg("job"), nb::arg("threads"),
-               "Pass losses on under each shock: node, value and other of all that it reaches, shock by shock.");
+    module.def("spread", &spread, nb::arg("level"), nb::arg("exposures"), nb::arg("job"), nb::arg("most"),
+               nb::arg("threads"), "Pass losses on under each shock: node, value and other of all that it reaches, shock by shock.");
 }

@@ -121,16 +121,21 @@ struct GroupCells {
     std::unique_ptr<double[]> value, other;
 };
 
-// Pass losses on under all shocks; false: stop() was true.
+// Pass losses on under all shocks; false: stop() was true. std::bad_alloc: they reach more than `most` nodes in all.
 template <class Stop>
-bool spread_groups(const Level& level, const Exposures& exposures, const Contagion& job, int threads, std::vector<GroupCells>& found,
-                   Stop stop) {
+bool spread_groups(const Level& level, const Exposures& exposures, const Contagion& job, integer64 most, int threads,
+                   std::vector<GroupCells>& found, Stop stop) {
     const integer64 groups = (job.shocks + level.lanes - 1) / level.lanes;
     found.resize(groups);
+    std::atomic<integer64> left{most};
     std::atomic<bool> full{false};
     const auto spread = [&](int, integer64 group, double* memory) {
         if (full) return;
         const std::size_t count = level.spread(exposures, job, group, memory);
+        if (left.fetch_sub(count) < static_cast<integer64>(count)) {
+            full = true;
+            return;
+        }
         GroupCells cells{count, nullptr, nullptr, nullptr};
         try {
             cells.node = std::make_unique_for_overwrite<index32[]>(count);

@@ -13,34 +13,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 import gpustress as gs
-from bits import differing_arrays, same_bits
 from build import examples
-from gpustress.backends import get_backend
-from gpustress.backends.base import SpreadOutcome, SpreadsLosses
-from gpustress.backends.native import NativeBackend, levels
-from gpustress.exposures import EquityShocks, Exposures
-from kernel_driver import require_native
+from contagion_cases import EQUITY, HELD, IMPACT, owes, random_network, sales
 
 SEEDS = st.integers(0, 2**32)
 VARIANTS = pytest.mark.parametrize("variant", ["linear", "original"])
-
-
-def owes(names: str, *debts: tuple[str, str, float]) -> gs.Network:
-    """A network of nodes with names of one letter."""
-    columns = zip(*debts, strict=True) if debts else ([], [], [])
-    edges = dict(zip(("debtor", "creditor", "amount"), map(list, columns), strict=True))
-    return gs.Network(edges, {"name": list(names)})
-
-
-def random_network(seed: int, heavy: float = 1.0) -> tuple[gs.Network, NDArray, NDArray]:
-    """A network, equity, and five shocks in losses."""
-    rng = np.random.default_rng(seed)
-    count = int(rng.integers(2, 13))
-    debts = rng.random((count, count)) * (rng.random((count, count)) < rng.choice([0.15, 0.3, 0.6])) * heavy
-    np.fill_diagonal(debts, 0.0)
-    equity = rng.random(count) + 0.2
-    shocks = rng.random((5, count)) * (rng.random((5, count)) < 0.3) * rng.choice([0.1, 1.0])
-    return gs.Network.from_scipy(debts), equity, shocks
 
 
 def outcomes(net: gs.Network, equity: NDArray, shocks: Any) -> list[NDArray]:
@@ -322,27 +299,6 @@ def test_the_networks_own_equity_is_taken_where_none_is_given(variant: Any) -> N
 
 # -------------------------------------------------------------------------------------------- fire sales
 
-HELD = np.array([[60.0, 40.0, 10.0], [20.0, 80.0, 0.0]])
-EQUITY = np.array([22.0, 15.0])
-IMPACT = np.array([1e-3, 5e-4, 0.0])
-
-
-def sales(
-    shocks: Any, held: NDArray = HELD, equity: Any = EQUITY, impact: Any = IMPACT, **more: Any
-) -> gs.FireSales:
-    holders, assets = list("abcdefgh"[: held.shape[0]]), list("xyzuvw"[: held.shape[1]])
-    return gs.fire_sales(
-        {
-            "holder": np.repeat(holders, held.shape[1]),
-            "asset": np.tile(assets, held.shape[0]),
-            "amount": held.ravel(),
-        },
-        {"name": holders, "equity": equity},
-        {"name": assets, "impact": impact},
-        shocks,
-        **more,
-    )
-
 
 def test_one_round_of_fire_sales_is_the_papers_formula() -> None:
     """Greenwood, Landier and Thesmar (2015): phi = M' A B R1, F2 = L phi, AV = 1' A M F2 / E, no cap in force."""
@@ -407,103 +363,6 @@ def test_without_impact_or_debt_nobody_loses_by_sales() -> None:
     assert sales(fall, equity=HELD.sum(axis=1)).sold.tolist() == [[0.0, 0.0, 0.0]]
 
 
-# --------------------------------------------------------------------------------------------- backends
-
-
-def spread_by(
-    name: str, net: gs.Network, equity: NDArray, shocks: Any, **more: Any
-) -> dict[str, SpreadOutcome]:
-    """What every rule gives on a backend, cell by cell."""
-    more = {"backend": name} | more
-    found = {"threshold": gs.cascade(net, equity, shocks, 0.3, **more).outcome}
-    for variant in ("linear", "original"):
-        found[variant] = gs.debtrank(net, equity, shocks, variant, **more).outcome  # type: ignore[arg-type]
-    return found
-
-
-@pytest.fixture(scope="module")
-def spreading_backend(other_backend: str) -> str:
-    """The name of each backend in turn that lets losses spread and is not the reference."""
-    if not isinstance(get_backend(other_backend), SpreadsLosses):
-        pytest.skip(f"{other_backend} does not let losses spread")
-    return other_backend
-
-
-def batch(size: int = 150, shocks: int = 45, bears: float = 1.0) -> tuple[gs.Network, NDArray, NDArray]:
-    """Shocks of which some stay small, some reach everybody, and some are nothing."""
-    rng = np.random.default_rng(size)
-    debts = rng.random((size, size)) * (rng.random((size, size)) < 6.0 / size)
-    np.fill_diagonal(debts, 0.0)
-    equity = bears * (debts.sum(axis=0) * rng.uniform(0.2, 1.1, size) + 0.01)
-    hit = rng.random((shocks, size)) < rng.choice([0.0, 0.01, 0.2], (shocks, 1))
-    return gs.Network.from_scipy(debts), equity, hit * rng.random((shocks, size)) * 2.0 * equity
-
-
-@examples(60)
-@given(seed=SEEDS, heavy=st.sampled_from([0.3, 1.0, 3.0]), imposed=st.booleans())
-def test_every_backend_spreads_losses_as_the_reference_does(
-    spreading_backend: str, seed: int, heavy: float, imposed: bool
-) -> None:
-    net, equity, shocks = random_network(seed, heavy)
-    shocks = shocks > 0.0 if imposed else shocks
-    reference = spread_by("numpy", net, equity, shocks)
-    for rule, ours in spread_by(spreading_backend, net, equity, shocks).items():
-        expected = reference[rule]
-        assert ours.start.tolist() == expected.start.tolist()
-        assert ours.node.tolist() == expected.node.tolist()
-        scale = equity[ours.node] if rule == "threshold" else 1.0
-        assert (np.abs(ours.value - expected.value) <= 1e-9 * scale).all()
-        if rule == "threshold":
-            assert ours.other.tolist() == expected.other.tolist()
-
-
-def test_every_backend_agrees_where_shocks_are_many_and_reach_far(spreading_backend: str) -> None:
-    for bears, most in ((0.5, 150), (1.0, 100), (2.0, 10)):
-        net, equity, shocks = batch(bears=bears)
-        reference, ours = (spread_by(name, net, equity, shocks) for name in ("numpy", spreading_backend))
-        counts = np.diff(reference["threshold"].start)
-        assert counts.min() == 0
-        assert counts.max() >= most
-        for rule in reference:
-            assert ours[rule].node.tolist() == reference[rule].node.tolist()
-            np.testing.assert_allclose(ours[rule].value, reference[rule].value, rtol=1e-12)
-        assert ours["threshold"].other.tolist() == reference["threshold"].other.tolist()
-
-
-def test_a_shocks_bits_depend_on_no_other_shock_and_no_thread(spreading_backend: str) -> None:
-    net, equity, shocks = batch()
-    order = np.random.default_rng(1).permutation(len(shocks))
-    whole = spread_by(spreading_backend, net, equity, shocks, threads=1)
-    shuffled = spread_by(spreading_backend, net, equity, shocks[order], threads=3)
-    for rule, outcome in whole.items():
-        for place, row in enumerate(order.tolist()):
-            mine, other = (
-                slice(*found.start[at : at + 2]) for found, at in ((outcome, row), (shuffled[rule], place))
-            )
-            for name in ("node", "value", "other"):
-                assert same_bits(getattr(outcome, name)[mine], getattr(shuffled[rule], name)[other])
-
-
-def test_native_spreads_losses_with_the_same_bits_at_every_level_and_number_of_lanes() -> None:
-    require_native()
-    net, equity, shocks = batch()
-    given_shocks = EquityShocks.of(sparse.csr_array(shocks))
-    for rule, rounds in (("threshold", 0), ("once", 0), ("linear", 3), ("linear", 256)):
-        found = [
-            NativeBackend(level, threads).spread(
-                Exposures.of(net.claims, equity),
-                given_shocks,
-                rule,
-                rounds,
-                1 << 30,  # type: ignore[arg-type]
-            )
-            for threads, level in enumerate(levels(), 1)
-        ]
-        assert len(found[0].node) > 1000
-        for other in found[1:]:
-            assert differing_arrays(other, found[0]) == []
-
-
 # --------------------------------------------------------------------------------------------- bad input
 
 
@@ -518,6 +377,12 @@ def test_native_spreads_losses_with_the_same_bits_at_every_level_and_number_of_l
         (lambda net: gs.cascade(net, [1.0, 1.0], np.empty((0, 2))), "(value (0, 2))"),
         (lambda net: gs.cascade(net, [1.0, 1.0], [[0, 0], [0, -2]]), "`shocks`, row 2, column `b`: is out of range"),
         (lambda net: gs.cascade(net, [1.0, 1.0], [[0, np.nan]]), "`shocks`, row 1, column `b`: is out of range"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array([[0.0, -2.0]])), "`shocks`, row 1, column `b`"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array((1, 3))), "has to have shape (S, N) (value (1, 3))"),
+        (lambda net: gs.cascade_blocks(net, [1.0, 1.0], "each", block=0), "`block`: is no number of shocks (value 0)"),
+        (lambda net: gs.debtrank_blocks(net, [1.0, 1.0], iter([]), block=2), "`block`: means nothing where blocks"),
+        (lambda net: list(gs.cascade_blocks(net, [1.0, 1.0], [[0, 0], [0, -1]], block=1)), "`shocks`, row 1, column"),
+        (lambda net: list(gs.cascade_blocks(net, [1.0, 1.0], "all")), "`shocks`: is not known (value 'all')"),
         (lambda net: gs.cascade(net, [1.0, 1.0], "each", 1.5), "`recovery`: is out of range (value 1.5)"),
         (lambda net: gs.cascade(net, [1.0, 1.0], "each", [0, -1]), "`recovery`, column `b`: is out of range"),
         (lambda net: gs.debtrank(net, [1.0, 0.0], "each"), "`equity`, column `b`: is out of range (value 0.0)"),

@@ -295,7 +295,7 @@ class SpreadsLosses(Protocol):
     """What a backend that lets losses spread has besides."""
 
     def spread(
-        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
     ) -> SpreadOutcome:
         """Pass losses on round by round until nothing more is written off; by "linear" for so many rounds at most.
 
@@ -303,4 +303,9 @@ class SpreadsLosses(Protocol):
         on, once (Battiston et al. 2012). "linear": who loses a further share of its equity passes on just that share
         (Bardoscia et al. 2015). Beyond what it gives this takes at most `memory` bytes, or the least that it can do
         with.
+
+        Raises
+        ------
+        MemoryError
+            The shocks together reach more than `most` nodes.
         """

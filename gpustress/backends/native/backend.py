@@ -159,13 +159,13 @@ class NativeBackend:
         return outcome
 
     def spread(
-        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
     ) -> SpreadOutcome:
         """Pass losses on round by round, as `SpreadsLosses` says."""
         given, job = arrays_of(exposures), contagion(shocks, rule, rounds)
         of_thread = self._kernels.contagion_bytes(self.level, given)
         threads = max(1, min(self.threads, memory // of_thread))
-        cells = self._kernels.spread(self.level, given, job, threads)
+        cells = self._kernels.spread(self.level, given, job, most, threads)
         return SpreadOutcome(
             nodes=exposures.nodes,
             start=np.concatenate([[0], np.cumsum(job["cells"])]),

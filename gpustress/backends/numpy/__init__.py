@@ -103,9 +103,9 @@ class NumpyBackend:
         return clear(obligations, external_assets, costs, solution, memory)
 
     def spread(
-        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
     ) -> SpreadOutcome:
         """Pass losses on round by round, as `SpreadsLosses` says."""
         from .contagion import spread
 
-        return spread(exposures, shocks, rule, rounds, memory)
+        return spread(exposures, shocks, rule, rounds, memory, most)
