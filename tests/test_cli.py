@@ -16,6 +16,7 @@ from gpustress.simulation import simulate
 from gpustress.store import read_result
 from gpustress.summary import summarise
 from gpustress.system import read_system
+from gpustress.variance_shares import sobol_indices
 from made import made_system
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -77,8 +78,6 @@ def test_run_prints_who_fails_when_and_by_contagion(call, folder):
 def test_run_with_json_prints_the_summary_unrounded(call, folder):
     code, out, _ = call("run", folder, "--paths", 200, "--json")
     assert code == 0
-    from gpustress.system import read_system
-
     run = simulate(read_system(folder), paths=200, effects=["first_round", "full"])
     assert json.loads(out) == json.loads(json.dumps(summarise(run)))
     assert not {"NaN", "Infinity"} & set(out.replace(",", " ").split())
@@ -533,6 +532,18 @@ def test_explain_tells_a_stored_result_in_words_and_as_json(call, folder, tmp_pa
     code, out, _ = call("explain", tmp_path / "out", "--scenario", "slump", "--json")
     assert code == 0
     assert json.loads(out)["scenario"] == "slump/full"
+
+
+def test_explain_attributes_variances_to_factors_and_says_what_it_costs(call, moving, tmp_path):
+    call("run", moving, "--paths", 200, "--out", tmp_path / "out")
+    code, out, err = call("explain", tmp_path / "out", "--factors")
+    assert (code, err) == (0, "4 new runs of 200 paths ...\n")
+    assert "The variance of the net present value of net is due to demand" in " ".join(out.split())
+    code, out, _ = call("explain", tmp_path / "out", "--factors", "--json")
+    shares = json.loads(out)["shares"]
+    same = sobol_indices(read_system(moving), measures=["net", "gross"], paths=200).to_pylist()
+    assert (code, shares) == (0, same)
+    assert json.loads(call("explain", tmp_path / "out", "--json")[1])["shares"] is None
 
 
 def test_explain_blames_an_unknown_scenario_with_exit_code_2(call, folder, tmp_path):

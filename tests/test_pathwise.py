@@ -57,7 +57,8 @@ def world(**more: Any) -> gs.System:
         ] + [{"measure": "profit", "flow": line, "weight": weight}
              for line, weight in (("sales", 1.0), ("plant:depreciation", -1.0), ("plant:impairment", -1.0))],
         "scenarios": scenario("asked", ("flow.sales.scale", "set", 0.7), ("factor.price.value", "scale", 1.2, 1, 3),
-                              ("factor.rate.shift", "add", 0.005), ("correlation.stress", "set", 0.1)),
+                              ("factor.rate.shift", "add", 0.005), ("flow.loan.draw.scale", "set", 0.8, 1, 1),
+                              ("correlation.stress", "set", 0.1)),
     }  # fmt: skip
     return small(periods=YEARS, discount_rate=RATE, **(tables | more))
 

@@ -107,6 +107,10 @@ def test_perfect_correlation_leaves_the_run_what_it_is() -> None:
     np.testing.assert_allclose(own["f1"].to_numpy(), run.series["factor:f1"][0, :, 0], rtol=1e-9)
 
 
+def test_the_same_seed_gives_the_same_shares_and_the_same_errors() -> None:
+    assert shares(world((0.3, 0.2)), paths=300) == shares(world((0.3, 0.2)), paths=300)
+
+
 def test_an_unknown_measure_is_named() -> None:
     with pytest.raises(gs.InputError, match="names no measure"):
         gs.sobol_indices(world((0.1,)), measures=["nothing"], paths=2)
