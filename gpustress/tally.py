@@ -291,18 +291,23 @@ class Tally:
             },
         )
         key, (count,) = self._sketches.sums()
-        run, figure = self._rows_of(key)
+        run_of, figure_of = self._rows_of(key)
         yield (
             "sketches",
-            {"scenario": (names, run), **self._subjects(figure), "bucket": _bucket(key), "paths": count},
+            {
+                "scenario": (names, run_of),
+                **self._subjects(figure_of),
+                "bucket": _bucket(key),
+                "paths": count,
+            },
         )
         key, (count, high, low) = self._loss_sketches.sums()
-        run, figure = self._rows_of(key)
+        run_of, figure_of = self._rows_of(key)
         yield (
             "losses",
             {
-                "scenario": (names, run),
-                "book": (self._books, figure - self._losses.start),
+                "scenario": (names, run_of),
+                "book": (self._books, figure_of - self._losses.start),
                 "bucket": _bucket(key),
                 "paths": count,
                 "excess_high": high,
