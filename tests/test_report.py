@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import html5lib
 import numpy as np
@@ -22,12 +23,20 @@ from gpustress.report.fans import with_series
 from gpustress.schema import SCHEMAS
 from gpustress.store import REPORT
 from gpustress.summary import summarise
+from gpustress.who_pays_whom import payment_lines, who_pays_whom
 from made import made_result, made_system
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BOTH = ["first_round", "full"]
 SVG = "http://www.w3.org/2000/svg"
 EVIL = "<script>document.title='x'</script>\"'&{{ 7 * 7 }}"
+NASTY = {
+    "script": EVIL,
+    "quotes": "\"'`\\' onmouseover='x' ",
+    "right to left": "بنك المركزي ",
+    "long": "a very long name, " * 12,
+    "emoji": "🏦👩‍👩‍👧 & <b>",
+}
 
 
 @pytest.fixture(scope="module")
@@ -239,18 +248,18 @@ def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
     assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
 
 
-def evil_run():
-    """Every text of every table is a script."""
+def renamed_run(text, paths=3):
+    """The small example with every name and every text of every table changed."""
     system = gs.read_system(EXAMPLES / "three_firms")
-    names = {name: f"{EVIL}{i}" for i, name in enumerate([*system.entity_names, *system.flows["name"].to_pylist(),
-             *system.loans["name"].to_pylist(), *system.factor_names, *system.measure_names,
-             *system.positions["name"].to_pylist()])}  # fmt: skip
+    own = [*system.entity_names, *system.flows["name"].to_pylist(), *system.loans["name"].to_pylist(),
+           *system.factor_names, *system.measure_names, *system.positions["name"].to_pylist()]  # fmt: skip
+    names = {name: f"{text}{i}" for i, name in enumerate(own)}
     tables = {}
     for table, held in system.tables.items():
         if held.num_rows and table != "scenarios":
             tables[table] = {
                 column.name: [
-                    EVIL
+                    text
                     if column.name in ("source", "role")
                     else cell
                     if column.choices
@@ -262,13 +271,13 @@ def evil_run():
     tables["measures"]["flow"] = [
         names.get(name.partition(":")[0], name) for name in system.measures["flow"].to_pylist()
     ]
-    scenarios = gs.Scenarios({"scenario": [EVIL, f"{EVIL}!"], "source": [EVIL, EVIL]})
-    changed = gs.System(name=EVIL, currency=EVIL, periods=5, periods_per_year=1.0, **tables)
-    return gs.simulate(changed, scenarios, paths=3, effects=BOTH, backend="numpy")
+    scenarios = gs.Scenarios({"scenario": [text, f"{text}!"], "source": [text, text]})
+    changed = gs.System(name=text, currency=text, periods=5, periods_per_year=1.0, **tables)
+    return gs.simulate(changed, scenarios, paths=paths, effects=BOTH, backend="numpy")
 
 
 def test_what_stands_in_a_table_is_text():
-    run = evil_run()
+    run = renamed_run(EVIL)
     text = report_html(run, answers=[Answer(EVIL, None, unit=EVIL)])
     tree = parsed(text)
     scripts = [element for element in tree.iter() if str(element.tag).rpartition("}")[2] == "script"]
@@ -280,6 +289,29 @@ def test_what_stands_in_a_table_is_text():
     for shown in (run._repr_html_(), run.system._repr_html_()):
         assert "<script" not in shown
         assert "&lt;script&gt;" in shown
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_with_any_names_every_figure_is_in_the_runs_json(text, values_with_plain_names):
+    run = renamed_run(text, paths=20)
+    findings = find(run)
+    assert findings.averting is not None
+    assert findings.movers is not None
+    page = report_html(run, findings=findings)
+    check_figures(run, page, findings)
+    shown = text_of(section(parsed(page), "answers"), leaving_out=())
+    assert summarise(run)["runs"][1]["first_failures"][0]["entity"] in shown
+    assert values_of(page) == values_with_plain_names
+
+
+@pytest.fixture(scope="module")
+def values_with_plain_names():
+    return values_of(report_html(renamed_run("firm ", paths=20)))
+
+
+def values_of(page):
+    """Every figure, without the names about it."""
+    return [element.get("value") for element in parsed(page).iter("data")]
 
 
 BARE = made_system(positions=None, measures=None)
@@ -440,6 +472,22 @@ def test_objects_show_themselves_in_a_notebook(example):
     assert len(size) + len(shown) < 20_000
     for text in (shown, size):
         parsed(f"<!DOCTYPE html><title>x</title>{text}")
+
+
+def test_the_drawing_of_who_pays_whom_has_an_arrow_for_each_pair():
+    system = gs.read_system(EXAMPLES / "three_firms")
+    drawn = ElementTree.fromstring(re.search("<svg.*</svg>", system._repr_html_())[0])
+    told = [title.text for title in drawn.findall(f"{{{SVG}}}g/{{{SVG}}}title")]
+    assert sorted(told) == ["cloud pays bank: 1", "lab pays cloud: 1"]
+    assert {text.text for text in drawn.findall(f"{{{SVG}}}text")} >= {"cloud", "lab", "bank"}
+    lines = payment_lines(gs.read_system(EXAMPLES / "ai_buildout"))
+    inside = {pair for pair in lines if "outside" not in pair and pair[0] != pair[1]}
+    assert who_pays_whom(lines).count("<polygon") == len(inside) > 15
+    assert len(lines["oracle", "nvidia"]) == 6
+    crowd = {(f"firm {i}", f"firm {i + 1}"): ["rent"] * (i + 1) for i in range(40)}
+    assert who_pays_whom(crowd).count("<circle") == 16
+    assert "25 more entities left out" in who_pays_whom(crowd)
+    assert who_pays_whom({("outside", "lab"): ["sales"]}) == ""
 
 
 def test_the_example_as_a_notebook_runs():

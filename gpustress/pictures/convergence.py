@@ -96,7 +96,7 @@ def convergence(
         room = 0.05 * (ends.max() - ends.min())
         ax.set_ylim(ends.min() - room, ends.max() + room)
     label_ends(ax, [(float(value[-1]), f"{value[-1] / size:,.4g}{end}", COLOURS[1])])
-    ax.set_title(f"{name_of(what)}: more and more paths", loc="left")
+    ax.set_title(f"{name_of(what)}, as paths are added", loc="left")
     return ax
 
 

@@ -109,5 +109,5 @@ def tornado(
     if not slopes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=8.5)
     more = len(size) - len(order)
-    title(ax, f"What moves {name_of(what, 48)}", f"{more} more move it less" if more else "")
+    title(ax, f"What moves the {name_of(what, 48)}", f"{more} more move it less" if more else "")
     return ax

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TOLD: Final[dict[str, str | float]] = {
     "The median path": MEDIAN,
-    "A bad path, of the 95 % quantile": 0.95,
+    "A bad path, at the 95 % quantile": 0.95,
     "The worst path": WORST_PATH,
 }
 

@@ -22,6 +22,7 @@ from ..variance_reduction import check_plain
 from ..version import VERSION
 from . import figures
 from .assumptions import assumptions
+from .drawings import legible
 from .explorer import explorer
 from .fans import with_series
 from .findings import find
@@ -31,6 +32,7 @@ from .telling import tell_stories
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..amounts import Unit
     from ..result import Result
     from .answer import Answer
     from .findings import Findings
@@ -137,14 +139,18 @@ def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findin
     )
     template = environment.from_string(package.joinpath("page.html.j2").read_text(encoding="utf-8"))
     # Control characters have no place in HTML; a name may hold none, a source may.
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in template.render(context))
+    return legible(template.render(context))
 
 
 def _measure_unit(run: dict[str, Any], currency: str) -> Any:
-    """One a thousand times smaller where the largest has a single digit, for the others are smaller still."""
     money = [figure["value"] for measure in run["measures"] for name in ("total", "npv", "trough")
              for figure in measure[name].values()]  # fmt: skip
-    return unit_of([value / 10.0 for value in money if value is not None], currency)
+    return _finer(money, currency)
+
+
+def _finer(amounts: Sequence[float | None], currency: str) -> Unit:
+    """The unit of a table, a thousand times smaller where its largest has a single digit: the others are smaller."""
+    return unit_of([amount / 10.0 for amount in amounts if amount is not None], currency)
 
 
 def _revenue_unit(findings: Findings, currency: str) -> Any:
@@ -154,7 +160,8 @@ def _revenue_unit(findings: Findings, currency: str) -> Any:
 
 def _book_unit(runs: Sequence[dict[str, Any]], currency: str) -> Any:
     names = ("expected_loss", "value_at_risk", "expected_shortfall")
-    return figures.unit_for([run["book"][name] for run in runs if run["book"] for name in names], currency)
+    losses = [run["book"][name]["value"] for run in runs if run["book"] for name in names]
+    return _finer(losses, currency)
 
 
 def _command(run: Result) -> str:
