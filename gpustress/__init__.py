@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
+    from .design_point import LikeliestPoint as LikeliestPoint
+    from .design_point import likeliest_point as likeliest_point
     from .distress import DebtRank as DebtRank
     from .distress import debtrank as debtrank
     from .distress import debtrank_blocks as debtrank_blocks
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from .reverse import reverse_stress as reverse_stress
     from .risk import RiskEstimate as RiskEstimate
     from .risk import claims as claims
-    from .risk import contributions as contributions
     from .risk import expected_shortfall as expected_shortfall
     from .risk import losses as losses
     from .risk import value_at_risk as value_at_risk
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from .store import read_result as read_result
     from .storytelling import Story as Story
     from .storytelling import story as story
+    from .sweep_estimate import SweepEstimate as SweepEstimate
+    from .sweep_estimate import estimate_sweep as estimate_sweep
     from .sweep_progress import SweepProgress as SweepProgress
     from .sweep_result import Sweep as Sweep
     from .sweep_result import SweepStatus as SweepStatus
@@ -72,16 +75,21 @@ if TYPE_CHECKING:
     from .sweeping import sweep as sweep
     from .system import System as System
     from .system import read_system as read_system
+    from .tail import contributions as contributions
+    from .tail import entity_contributions as entity_contributions
+    from .tail import flow_contributions as flow_contributions
     from .valuations import BlackCox as BlackCox
     from .valuations import EisenbergNoe as EisenbergNoe
     from .valuations import Furfine as Furfine
     from .valuations import LinearDebtRank as LinearDebtRank
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
+    from .variance_reduction import Antithetic as Antithetic
     from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
+    "Antithetic": "variance_reduction",
     "BackendWarning": "errors",
     "BlackCox": "valuations",
     "Cascade": "cascades",
@@ -93,6 +101,7 @@ _MODULE_OF = {
     "Furfine": "valuations",
     "InputError": "errors",
     "InputWarning": "errors",
+    "LikeliestPoint": "design_point",
     "LinearDebtRank": "valuations",
     "MeasureResult": "result",
     "Merton": "valuations",
@@ -109,6 +118,7 @@ _MODULE_OF = {
     "Sensitivities": "sensitivity",
     "Story": "storytelling",
     "Sweep": "sweep_result",
+    "SweepEstimate": "sweep_estimate",
     "SweepProgress": "sweep_progress",
     "SweepStatus": "sweep_result",
     "System": "system",
@@ -120,14 +130,18 @@ _MODULE_OF = {
     "clear": "clearing",
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
-    "contributions": "risk",
+    "contributions": "tail",
     "debtrank": "distress",
     "debtrank_blocks": "distress",
+    "entity_contributions": "tail",
     "estimate": "run_estimate",
+    "estimate_sweep": "sweep_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",
     "failure_links": "failure_order",
     "fire_sales": "common_assets",
+    "likeliest_point": "design_point",
+    "flow_contributions": "tail",
     "losses": "risk",
     "read_network": "network_files",
     "read_result": "store",

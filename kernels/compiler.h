@@ -14,7 +14,9 @@ struct Product {
 
 #define GPUSTRESS_FUNCTION __device__ __forceinline__
 #define GPUSTRESS_METHOD __device__ __forceinline__
+#ifndef GPUSTRESS_STEP
 #define GPUSTRESS_STEP GPUSTRESS_FUNCTION
+#endif
 // In front of a loop that is rare: unrolled, it would take registers from all that it is inlined into.
 #define GPUSTRESS_ROLLED _Pragma("unroll 1")
 #define GPUSTRESS_LANES 1

@@ -60,7 +60,7 @@ void clear_group(const ::Network& network, const ::Clearing& in_job, integer64 g
     const Clearing& job = reinterpret_cast<const Clearing&>(in_job);
     const integer first = group * GPUSTRESS_LANES, left = job.shocks - first;
     const Shocks shocks = {job.order, first, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES};
-    clear_shocks(Crowd{}, n, job, clearing_state_in(memory, n), shocks);
+    clear_shocks(Crowd{}, n, job, clearing_state_in(Crowd{}, memory, n), shocks);
 }
 
 double severity_of_shock(const ::Network& network, const ::Clearing& job, integer64 shock) {

@@ -82,6 +82,9 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
     const Level& level = level_named(level_name);
     const Program program = program_of(arrays, sizes);
     Job job{};
+#define X(type, name) job.name = nb::cast<type>(block[#name]);
+    GPUSTRESS_DRAWING_NUMBERS(X)
+#undef X
     job.seed = nb::cast<unsigned long long>(block["seed"]);
     job.first_path = nb::cast<long long>(block["first_path"]);
     job.paths = nb::cast<long long>(block["paths"]);
@@ -130,7 +133,7 @@ void clear(const std::string& level_name, nb::dict given, nb::dict job_dict, int
     Clearing job{};
     job.alpha = nb::cast<double>(job_dict["alpha"]);
     job.beta = nb::cast<double>(job_dict["beta"]);
-    job.least = nb::cast<int>(job_dict["least"]);
+    job.least = nb::cast<index32>(job_dict["least"]);
     job.shocks = nb::cast<integer>(job_dict["shocks"]);
     job.shock_stride = network.nodes;
     job.node_stride = 1;

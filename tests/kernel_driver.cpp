@@ -69,6 +69,9 @@ struct Question {
 
     Job job() const {
         Job j{};
+#define X(type, name) j.name = static_cast<type>(number<stored<type>>("block." #name));
+        GPUSTRESS_DRAWING_NUMBERS(X)
+#undef X
         j.seed = number<word>("block.seed");
         j.first_path = number<integer64>("block.first_path");
         j.paths = number<integer64>("block.paths");

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..drawing import AS_CONTRACTED, Drawing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -39,12 +41,14 @@ class Block:
     first_path, paths : int
     factor_paths : mapping of int to ndarray (paths, T)
         By factor: values that stand in for link(y).
+    drawing : Drawing
     """
 
     seed: int
     first_path: int
     paths: int
     factor_paths: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    drawing: Drawing = AS_CONTRACTED
 
 
 @dataclass(frozen=True)

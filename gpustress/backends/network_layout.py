@@ -78,6 +78,16 @@ def _typed(named: dict[str, NDArray[np.generic]], wanted: tuple[tuple[str, str],
     return {name: np.ascontiguousarray(named[name], dtype=types[kind]) for kind, name in wanted}
 
 
+def by_severity(obligations: Obligations, external_assets: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Numbers of shocks (S,), those first that hit hardest: that leave most nodes short while all others pay in full.
+
+    Shocks that hit about as hard have much in common, and are cleared together.
+    """
+    needed = obligations.total.high - obligations.claims
+    short = np.array([np.count_nonzero(own < needed) for own in external_assets])
+    return np.argsort(-short, kind="stable")
+
+
 def _most_in_chunk(obligations: Obligations) -> int:
     """Obligations of a chunk of nodes at most; chunks as in kernels/debts.h."""
     chunks = int(constant("debts.h", "CHUNKS"))
