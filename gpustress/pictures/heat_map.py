@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..variance_reduction import check_same_weight
 from .style import INK, luminance, name_of, percent_text
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     -------
     Axes
     """
+    check_same_weight(run, "this picture")
     runs = _one_a_scenario(run)
     share = run.failure_counts.sum(axis=(2, 3))[runs] / run.paths
     fails = np.flatnonzero(share.any(axis=0))
