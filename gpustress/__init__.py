@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from .attribution import contagion_losses as contagion_losses
     from .attribution import worst_world as worst_world
     from .cascades import Cascade as Cascade
-    from .cascades import DebtRank as DebtRank
     from .cascades import cascade as cascade
-    from .cascades import debtrank as debtrank
+    from .cascades import cascade_blocks as cascade_blocks
     from .clearing import Clearing as Clearing
     from .clearing import clear as clear
     from .clearing import clear_blocks as clear_blocks
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from .common_assets import fire_sales as fire_sales
     from .design_point import LikeliestPoint as LikeliestPoint
     from .design_point import likeliest_point as likeliest_point
+    from .distress import DebtRank as DebtRank
+    from .distress import debtrank as debtrank
+    from .distress import debtrank_blocks as debtrank_blocks
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from .store import read_result as read_result
     from .storytelling import Story as Story
     from .storytelling import story as story
+    from .sweep_estimate import SweepEstimate as SweepEstimate
+    from .sweep_estimate import estimate_sweep as estimate_sweep
     from .sweep_progress import SweepProgress as SweepProgress
     from .sweep_result import Sweep as Sweep
     from .sweep_result import SweepStatus as SweepStatus
@@ -80,15 +84,17 @@ if TYPE_CHECKING:
     from .valuations import LinearDebtRank as LinearDebtRank
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
+    from .variance_reduction import Antithetic as Antithetic
     from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
+    "Antithetic": "variance_reduction",
     "BackendWarning": "errors",
     "BlackCox": "valuations",
     "Cascade": "cascades",
     "Clearing": "clearing",
-    "DebtRank": "cascades",
+    "DebtRank": "distress",
     "EisenbergNoe": "valuations",
     "Explanation": "explanation",
     "FireSales": "common_assets",
@@ -112,10 +118,12 @@ _MODULE_OF = {
     "Sensitivities": "sensitivity",
     "Story": "storytelling",
     "Sweep": "sweep_result",
+    "SweepEstimate": "sweep_estimate",
     "SweepProgress": "sweep_progress",
     "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
+    "cascade_blocks": "cascades",
     "cascade_followers": "attribution",
     "cascade_starts": "attribution",
     "claims": "risk",
@@ -123,9 +131,11 @@ _MODULE_OF = {
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
     "contributions": "tail",
-    "debtrank": "cascades",
+    "debtrank": "distress",
+    "debtrank_blocks": "distress",
     "entity_contributions": "tail",
     "estimate": "run_estimate",
+    "estimate_sweep": "sweep_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",
     "failure_links": "failure_order",

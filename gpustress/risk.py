@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,14 @@ import numpy as np
 
 from .book import claims, losses
 from .errors import bad_argument
+from .result import Result
 from .sampling import CONFIDENCE, check_share, normal_deviate, quantile_rank, quantile_with_error, root_spread
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from .path_sample import PathSample
+
 
 __all__ = ["RiskEstimate", "claims", "expected_shortfall", "losses", "value_at_risk"]
 
@@ -52,14 +57,24 @@ class RiskEstimate:
         return np.array(self.value, dtype=dtype, copy=copy)
 
 
-def value_at_risk(loss: ArrayLike, level: float = 0.99, *, confidence: float = CONFIDENCE) -> RiskEstimate:
+def value_at_risk(
+    loss: ArrayLike | Result,
+    level: float = 0.99,
+    *,
+    positions: Any = None,
+    horizon: float | None = None,
+    confidence: float = CONFIDENCE,
+) -> RiskEstimate:
     """Smallest loss that at least a share `level` of the paths stays at or below.
 
     Parameters
     ----------
-    loss : array_like, shape (P,) or (S, P)
+    loss : array_like, shape (P,) or (S, P), or Result
+        Losses on independent paths; or a run, however its paths were drawn.
     level : float
         Strictly between 0 and 1.
+    positions, horizon
+        Of a run, as of `losses`.
     confidence : float
         Of the interval, strictly between 0 and 1.
 
@@ -67,13 +82,16 @@ def value_at_risk(loss: ArrayLike, level: float = 0.99, *, confidence: float = C
     -------
     RiskEstimate
         The interval is distribution-free, between two order statistics chosen by the binomial distribution;
-        the standard error is Woodruff's.
+        the standard error is Woodruff's. Of a run with `variance_reduction` both are Woodruff's, from units that are
+        independent.
 
     Raises
     ------
     InputError
         `loss` is no such array, is empty or holds nan; `level` or `confidence` is out of range.
     """
+    if isinstance(loss, Result):
+        return _of_run(loss, sample_value_at_risk, positions, horizon, level, confidence)
     sample = _checked(loss, level, confidence)
     count = sample.shape[-1]
     rank, _ = quantile_rank(level, count)
@@ -99,7 +117,12 @@ def value_at_risk(loss: ArrayLike, level: float = 0.99, *, confidence: float = C
 
 
 def expected_shortfall(
-    loss: ArrayLike, level: float = 0.99, *, confidence: float = CONFIDENCE
+    loss: ArrayLike | Result,
+    level: float = 0.99,
+    *,
+    positions: Any = None,
+    horizon: float | None = None,
+    confidence: float = CONFIDENCE,
 ) -> RiskEstimate:
     """Mean of the worst share `1 - level` of the losses.
 
@@ -108,9 +131,12 @@ def expected_shortfall(
 
     Parameters
     ----------
-    loss : array_like, shape (P,) or (S, P)
+    loss : array_like, shape (P,) or (S, P), or Result
+        As of `value_at_risk`.
     level : float
         Strictly between 0 and 1.
+    positions, horizon
+        Of a run, as of `losses`.
     confidence : float
         Of the interval, strictly between 0 and 1.
 
@@ -131,6 +157,8 @@ def expected_shortfall(
     The variance is that of this form, Manistre and Hancock, "Variance of the CTE estimator", North American
     Actuarial Journal 9 (2005).
     """
+    if isinstance(loss, Result):
+        return _of_run(loss, sample_expected_shortfall, positions, horizon, level, confidence)
     sample = _checked(loss, level, confidence)
     count = sample.shape[-1]
     rank, tail = quantile_rank(level, count)
@@ -144,6 +172,47 @@ def expected_shortfall(
         error = root_spread(excess.sum(), np.square(excess).sum(), count) / tail
         rows.append((value, error, value - deviate * error, value + deviate * error))
     return _estimate(rows, sample.ndim, level, confidence)
+
+
+def sample_value_at_risk(
+    sample: PathSample, loss: NDArray[np.float64], level: float, confidence: float = CONFIDENCE
+) -> RiskEstimate:
+    """The value at risk of losses (P,) on the paths of a run, however they were drawn."""
+    if sample.is_plain:
+        return value_at_risk(loss, level, confidence=confidence)
+    _checked(loss, level, confidence)
+    value, low, high = sample.quantile_interval(loss, level, confidence)
+    row = (value, sample.quantile(loss, level)[1], low, high)
+    return _estimate([row], 1, level, confidence)
+
+
+def sample_expected_shortfall(
+    sample: PathSample, loss: NDArray[np.float64], level: float, confidence: float = CONFIDENCE
+) -> RiskEstimate:
+    """The expected shortfall of losses (P,) on the paths of a run, however they were drawn."""
+    if sample.is_plain:
+        return expected_shortfall(loss, level, confidence=confidence)
+    _checked(loss, level, confidence)
+    at_risk = sample.quantile_interval(loss, level, confidence)[0]
+    excess, error = (each / (1.0 - level) for each in sample.mean(np.maximum(loss - at_risk, 0.0)))
+    reach = sample.deviate(confidence) * error
+    value = at_risk + excess
+    return _estimate([(value, error, value - reach, value + reach)], 1, level, confidence)
+
+
+def _of_run(
+    run: Result,
+    measure: Callable[[PathSample, NDArray[np.float64], float, float], RiskEstimate],
+    positions: Any,
+    horizon: float | None,
+    level: float,
+    confidence: float,
+) -> RiskEstimate:
+    """A risk measure of a book's losses, by run."""
+    loss = losses(run, positions, horizon, as_drawn=True)
+    found = [measure(run.sample(place), loss[place], level, confidence) for place in range(len(run.runs))]
+    rows = [(one.value, one.standard_error, one.low, one.high) for one in found]
+    return _estimate(rows, 2, level, confidence)
 
 
 def _binomial_quantile(probability: float, count: int, share: float) -> int:

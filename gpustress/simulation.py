@@ -15,6 +15,7 @@ from .job import Job, check_paths, check_seed, parse_record, prepare
 from .memory import budget
 from .progress import Hook, reporting
 from .result import MeasureResult, Result
+from .variance_reduction import VarianceReduction, read_variance_reduction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +39,7 @@ def simulate(
     memory: str | int | None = None,
     progress: bool | Hook = False,
     factors: Any = None,
+    variance_reduction: str | VarianceReduction | None = None,
 ) -> Result:
     """Simulate a system: who fails, when and why, and what its measures come to.
 
@@ -68,6 +70,8 @@ def simulate(
         True: a bar on standard error where that is a terminal. A callable gets (done, total) path-scenarios.
     factors : anything that speaks Arrow, optional
         Factor paths of one's own: columns path, period, and one for each factor given.
+    variance_reduction : {"antithetic"}, or a VarianceReduction, optional
+        How the paths are drawn; by default each by itself. Every estimate that the result gives honours it.
 
     Returns
     -------
@@ -85,6 +89,10 @@ def simulate(
     """
     job = prepare(system, scenarios, effects, factors)
     paths, seed = check_paths(paths, job.factors), check_seed(seed)
+    reduction = read_variance_reduction(variance_reduction)
+    if reduction is not None:
+        reduction.check_paths(paths)
+        job = job.drawn(reduction.drawing())
     series = parse_record(system, record)
     chosen = get_backend(backend, threads=threads, devices=devices)
     size = plan(job.program, chosen, paths, len(series), budget(memory))
@@ -99,7 +107,7 @@ def simulate(
             arrays.put(first, outcome)
             del outcome  # before the next one is there
             report(len(job.runs) * (first + count), total)
-    return arrays.result(job, seed, chosen.name, tuple(series))
+    return arrays.result(job, seed, chosen.name, tuple(series), reduction)
 
 
 def result_bytes(program: Program, paths: int, series: int) -> int:
@@ -182,7 +190,14 @@ class ResultArrays:
         self._series[:, :, place] = np.moveaxis(outcome.series, 2, 0)
         self._exact += outcome.exact_finishes
 
-    def result(self, job: Job, seed: int, backend: str, series: Sequence[str]) -> Result:
+    def result(
+        self,
+        job: Job,
+        seed: int,
+        backend: str,
+        series: Sequence[str],
+        variance_reduction: VarianceReduction | None = None,
+    ) -> Result:
         """The whole, named."""
         return Result(
             system=job.system,
@@ -201,4 +216,5 @@ class ResultArrays:
             },
             series=dict(zip(series, self._series, strict=True)),
             exact_finishes=self._exact,
+            variance_reduction=variance_reduction,
         )

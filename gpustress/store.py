@@ -30,14 +30,18 @@ from .result import MeasureResult, Result
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, STORED, SUMMARIES
 from .schema import CAUSES
 from .system import read_system
+from .variance_reduction import from_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT: Final = "gpustress result"
-FORMAT_VERSION: Final = 1  # of the folder's layout; rises when an older reader would misread it
+# Of the folder's layout; rises when an older reader would misread it. The second tells of variance reduction, and is
+# written where there is some.
+FORMAT_VERSIONS: Final = (1, 2)
 MANIFEST: Final = "run.json"
 SYSTEM: Final = "system"
+REDUCTION: Final = "variance_reduction"
 REPORT: Final = "report.html"  # made beside a result, and out of date with it
 _KEYS: Final = {  # of the manifest, and what they hold
     "versions": dict, "seed": int, "paths": int, "backend": str, "digest": str, "factors_digest": str,
@@ -180,6 +184,7 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
         series={name: values[i] for i, name in enumerate(manifest["series"])},
         exact_finishes=np.array(manifest["exact_finishes"], dtype=np.int64),
         **by_entity,
+        variance_reduction=from_data(manifest.get(REDUCTION)),
     )
 
 
@@ -197,13 +202,15 @@ def _write_files(run: Result, folder: Path) -> None:
     for name in STORED:
         with PathTable(folder / f"{name}.parquet", name) as table:
             table.add(run)
+    reduction = run.variance_reduction
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSIONS[reduction is not None],
         "tables_version": RESULT_SCHEMA_VERSION,
         "versions": versions(),
         "seed": run.seed,
         "paths": run.paths,
+        **({} if reduction is None else {REDUCTION: reduction.as_data()}),
         "backend": run.backend,
         "digest": run.digest,
         "factors_digest": run.factors_digest,
@@ -273,9 +280,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _fault(MANIFEST, "is not the manifest of a result", _AGAIN)
     version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in FORMAT_VERSIONS:
         raise _fault(MANIFEST, "this version of gpustress does not read this format",
-                     f"Read it with the version that wrote it; this one reads format {FORMAT_VERSION}.",
+                     f"Read it with the version that wrote it; this one reads format {FORMAT_VERSIONS[-1]}.",
                      "format_version", shown(version))  # fmt: skip
     if manifest.get(CHECKSUM) != content_checksum(manifest):
         raise _fault(MANIFEST, "is not as it was written: its checksum differs", _AGAIN)
@@ -313,6 +320,8 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
             good = value >= (key == "paths")
         if not good:
             raise _fault(MANIFEST, "the key does not hold what it has to", _AGAIN, key, shown(value))
+    if (REDUCTION in manifest) != (manifest["format_version"] == FORMAT_VERSIONS[1]):
+        raise _fault(MANIFEST, "the key does not fit the format's version", _AGAIN, REDUCTION)
     if "gpustress" not in manifest["versions"]:
         raise _fault(MANIFEST, "the key does not tell the version of gpustress", _AGAIN, "versions")
 

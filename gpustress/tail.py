@@ -22,8 +22,9 @@ from .estimates import result_table
 from .failure_order import first_to_fail
 from .lines import expand_lines
 from .parameters import Flows
-from .sampling import check_share, mean_with_error, quantile_rank, root_spread
+from .sampling import CONFIDENCE, check_share, mean_with_error, quantile_rank, root_spread
 from .tables import floats
+from .variance_reduction import check_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +75,9 @@ def contributions(
     shape = (len(run.runs), len(book.names))
     contribution, error = np.empty(shape), np.empty(shape)
     for row in range(shape[0]):
+        if run.variance_reduction is not None:
+            contribution[row], error[row] = _sample_contributions(run, row, book, by_entity, level, horizon)
+            continue
         tail = Tail(path_losses(by_entity, run.failed_at[row]), level)
         weights = tail.failures(run.failed_at[row], by_entity.shape[1], book)
         for rows in book.pieces():
@@ -89,6 +93,28 @@ def contributions(
         "share": _shares(contribution),
     }
     return result_table("contributions", run, which_run, columns)
+
+
+def _sample_contributions(
+    run: Result, row: int, book: Book, by_entity: NDArray[np.float64], level: float, horizon: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Contribution of each position and its standard error, on paths however they were drawn."""
+    sample, failed_at = run.sample(row), run.failed_at[row]
+    total = path_losses(by_entity, failed_at)
+    at_risk, low, high = sample.quantile_interval(total, level, CONFIDENCE)
+    at, above, near = total == at_risk, total > at_risk, (total >= low) & (total <= high)
+    # The share of the paths at the value at risk that belongs to the tail.
+    part = (1.0 - level - sample.mean(above)[0]) / sample.mean(at)[0]
+    tail = above + part * at
+    found = np.empty((2, len(book.names)))
+    for rows in book.pieces():
+        loss = book.loss_by_period(run.system.settings, horizon, rows)
+        for place, (entity, by_period) in enumerate(zip(book.entity[rows], loss, strict=True), rows.start):
+            own = by_period[failed_at[:, entity]]
+            edge = sample.mean(own, among=near)[0]
+            error = sample.mean(tail * (own - edge))[1]
+            found[:, place] = sample.mean(tail * own)[0] / (1.0 - level), error / (1.0 - level)
+    return found[0], found[1]
 
 
 def entity_contributions(
@@ -112,8 +138,9 @@ def entity_contributions(
     Raises
     ------
     InputError
-        Positions, level or horizon are not as they have to be.
+        Positions, level or horizon are not as they have to be; or the run's paths are not independent.
     """
+    check_plain(run, "what entities contribute to a tail")
     check_horizon(horizon)
     check_share("level", level)
     book = read_book(run.system, positions)
@@ -178,8 +205,9 @@ def flow_contributions(run: Result, measure: str, level: float = 0.95, *, figure
     ------
     InputError
         There is no such measure or figure, a flow was not recorded, or the measure takes in depreciation or
-        impairments, which no series records.
+        impairments, which no series records; or the run's paths are not independent.
     """
+    check_plain(run, "what flows contribute to a tail")
     check_share("level", level)
     if figure not in FIGURES:
         raise bad_argument("figure", figure, "is no sum of flows", f"Write {' or '.join(FIGURES)}.")

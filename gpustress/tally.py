@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +14,8 @@ from .errors import InputError, Problem
 from .estimates import contagion_pairs
 from .moments import Moments
 from .schema import CAUSES
-from .sketch import buckets, excess_halves
-from .sparse_counts import SparseCounts
+from .sketch import MANTISSA_BITS, buckets, excess_halves
+from .sparse_counts import PENDING, SparseCounts
 from .sweep_schema import SHARD_SCHEMAS
 
 if TYPE_CHECKING:
@@ -31,9 +31,12 @@ KINDS: Final = tuple(SHARD_SCHEMAS)
 AMOUNTS: Final = ("total", "npv", "trough")  # of a measure; its payback is counted by period
 HELD: Final = ("lowest_liquidity", "final_cash")  # of an entity
 NO_PERIOD: Final = -1
+OCTAVES: Final = 32  # that a figure is taken to be spread over, those of either sign counted
 KEY: Final = 1 << 20  # buckets lie strictly between -KEY and KEY; a key is a slot and a bucket
 
-_BUCKETS: Final = 16_384  # that a figure fills, on 64 octaves
+_BUCKETS: Final = OCTAVES << MANTISSA_BITS  # that a figure fills
+_BUCKET_BYTES: Final = 48  # of a bucket, as its sketch grows or becomes a table
+_LOSS_BUCKET_BYTES: Final = 80
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ def kept_figures(system: System, books: Iterable[str], series: Sequence[str]) ->
     )
 
 
+def sketched_figures(system: System, books: Collection[str], series: Sequence[str]) -> int:
+    """How many of them have sketches, with sums or without."""
+    return len(AMOUNTS) * len(system.measure_names) + len(series) * system.settings.periods + len(books)
+
+
 class Tally:
     """Counts of one shard: a range of paths of all runs of a job.
 
@@ -95,7 +103,7 @@ class Tally:
         ]
         self._figures = kept_figures(system, books, series)
         runs, entities = len(job.runs), len(system.entity_names)
-        amounts = len(AMOUNTS) * len(system.measure_names) + len(series) * system.settings.periods
+        amounts = sketched_figures(system, (), series)
         self._sketched = slice(0, amounts)
         self._losses = slice(amounts, amounts + len(books))
 
@@ -283,26 +291,39 @@ class Tally:
             },
         )
         key, (count,) = self._sketches.sums()
-        run, figure, bucket = _places(key, len(self._figures))
+        run_of, figure_of = self._rows_of(key)
         yield (
             "sketches",
-            {"scenario": (names, run), **self._subjects(figure), "bucket": bucket, "paths": count},
+            {
+                "scenario": (names, run_of),
+                **self._subjects(figure_of),
+                "bucket": _bucket(key),
+                "paths": count,
+            },
         )
         key, (count, high, low) = self._loss_sketches.sums()
-        run, figure, bucket = _places(key, len(self._figures))
+        run_of, figure_of = self._rows_of(key)
         yield (
             "losses",
             {
-                "scenario": (names, run),
-                "book": (self._books, figure - self._losses.start),
-                "bucket": bucket,
+                "scenario": (names, run_of),
+                "book": (self._books, figure_of - self._losses.start),
+                "bucket": _bucket(key),
                 "paths": count,
                 "excess_high": high,
                 "excess_low": low,
             },
         )
 
-    def _subjects(self, figure: NDArray[np.int64]) -> dict[str, Any]:
+    def _rows_of(self, key: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Run and figure of each of the sorted keys."""
+        figures = len(self._figures)
+        slots = np.arange(len(self._job.runs) * figures + 1)
+        run, figure = np.divmod(slots[:-1].astype(np.int32), figures)
+        count = np.diff(np.searchsorted(key, slots * (2 * KEY)))
+        return np.repeat(run, count), np.repeat(figure, count)
+
+    def _subjects(self, figure: NDArray[np.integer]) -> dict[str, Any]:
         """Columns that say what a row is of."""
         columns: dict[str, Any] = {}
         for column, names in (
@@ -311,8 +332,8 @@ class Tally:
         ):
             known = list(dict.fromkeys(names))
             place = {name: i for i, name in enumerate(known)}
-            columns[column] = (known, np.array([place[name] for name in names], dtype=np.int64)[figure])
-        period = np.array([figure.period for figure in self._figures], dtype=np.int64)[figure]
+            columns[column] = (known, np.array([place[name] for name in names], dtype=np.int32)[figure])
+        period = np.array([figure.period for figure in self._figures], dtype=np.int16)[figure]
         columns["period"] = np.ma.masked_equal(period, NO_PERIOD)
         return columns
 
@@ -324,15 +345,17 @@ class Tally:
 
 
 def nbytes(job: Job, books: Mapping[str, Book], series: Sequence[str] = ()) -> int:
-    """Bytes that a `Tally` takes, its tables included, where no figure is spread over more than 64 octaves."""
+    """Bytes that a `Tally` takes, its tables included, where no figure is spread over more than OCTAVES."""
     figures = len(kept_figures(job.system, books, series))
     runs, entities, periods = len(job.runs), len(job.system.entity_names), job.system.settings.periods + 1
     measures = len(job.system.measure_names)
     counts = 8 * runs * periods * (entities * len(CAUSES) + measures)
     units = 8 * UNIT * figures * (runs + 2)
     work = 8 * UNIT * (2 * entities + 3 * (figures - len(HELD) * entities))
-    sketched = figures - len(HELD) * entities - len(books)
-    return 2 * counts + units + work + runs * _BUCKETS * 3 * (16 * sketched + 32 * len(books))
+    sketched = sketched_figures(job.system, (), series)
+    buckets_of_run = _BUCKETS * (_BUCKET_BYTES * sketched + _LOSS_BUCKET_BYTES * len(books))
+    waiting = 4 * PENDING * (8 + 8) + 4 * PENDING * (8 + 24)
+    return 2 * counts + units + work + runs * buckets_of_run + waiting
 
 
 def _runs_of(found: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -353,20 +376,18 @@ def _keys(found: NDArray[np.int32], start: NDArray[np.int64], slot: int) -> NDAr
     return key
 
 
-def _places(
-    key: NDArray[np.int64], figures: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Run, figure and bucket of a key."""
-    slot, bucket = np.divmod(key, 2 * KEY)
-    run, figure = np.divmod(slot, figures)
-    return run, figure, bucket - KEY
+def _bucket(key: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The bucket of each key."""
+    bucket = (key & (2 * KEY - 1)).astype(np.int32)
+    bucket -= KEY
+    return bucket
 
 
 def _column(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, tuple):
         names, which = values
-        places = pa.array(np.ravel(which).astype(np.int32))
+        places = pa.array(np.ravel(which).astype(np.int32, copy=False))
         return pa.DictionaryArray.from_arrays(places, pa.array(list(names), pa.string()))
     if isinstance(values, np.ma.MaskedArray):
-        return pa.array(values.data.astype(np.int16), mask=np.ma.getmaskarray(values))
+        return pa.array(values.data, mask=np.ma.getmaskarray(values))
     return pa.array(np.ravel(values)).cast(kind)

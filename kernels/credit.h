@@ -3,10 +3,10 @@
 #include "factors.h"
 
 // E of every entity that has a hazard: exponential(1), drawn once a path.
-GPUSTRESS_FUNCTION void draw_limits(const Team& team, const Program& p, const State& s, int scenario, word seed, word path) {
+GPUSTRESS_FUNCTION void draw_limits(const Team& team, const Program& p, const Job& job, const State& s, int scenario, word path) {
     team.each(p.entities, [&](int i) {
         if (p.hazard[(integer)scenario * p.entities + i] > 0.0)
-            s.limit[i] = -logarithm(draw_uniforms(seed, p.entity_ids[i], path, 0, CREDIT_STREAM).u[0]);
+            s.limit[i] = -logarithm(draw_uniforms(job, p.entity_ids[i], path, 0, CREDIT_STREAM).u[0]);
     });
 }
 

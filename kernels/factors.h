@@ -12,11 +12,14 @@ struct Uniforms {
     real u[4];
 };
 
-GPUSTRESS_FUNCTION Uniforms draw_uniforms(word seed, word identity, word first_path, word block, word stream) {
+// Antithetic paths 2q and 2q + 1 have the words of path q, the second of them with every bit turned: its u is 1 - u, exactly.
+GPUSTRESS_FUNCTION Uniforms draw_uniforms(const Job& job, word identity, word first_path, word block, word stream) {
+    const word paired = (word)job.antithetic;
     Uniforms drawn;
     for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
-        const Words words = draw_words(seed, identity, first_path + (word)lane, block, stream);
-        for (int i = 0; i < 4; ++i) set_lane(drawn.u[i], lane, uniform(words.w[i]));
+        const word path = first_path + (word)lane, turned = (word)0 - (path & paired);
+        const Words words = draw_words(job.seed, identity, path >> paired, block, stream);
+        for (int i = 0; i < 4; ++i) set_lane(drawn.u[i], lane, uniform(words.w[i] ^ turned));
     }
     return drawn;
 }
@@ -30,21 +33,21 @@ GPUSTRESS_FUNCTION bool needs_normals(const Program& p, int scenario, int k) {
 }
 
 // Every fourth period the next block of normals, every second one the next block of jumps.
-GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const State& s, int scenario, int t, word seed, word path) {
+GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, word path) {
     if (t % 4 == 0)
         team.each(p.factors, [&](int k) {
             if (!needs_normals(p, scenario, k)) {
                 for (int i = 0; i < 4; ++i) s.normals[4 * k + i] = all_lanes(0.0);
                 return;
             }
-            const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 4), NORMALS_STREAM);
+            const Uniforms drawn = draw_uniforms(job, p.factor_ids[k], path, (word)(t / 4), NORMALS_STREAM);
             inverse_normals<4>(drawn.u, s.normals + 4 * k);
         });
     if (t % 2 == 0)
         team.each(p.factors, [&](int k) {
             s.jump[2 * k] = s.jump[2 * k + 1] = all_lanes(0.0);
             if (!(p.jump_probability[k] > 0.0)) return;
-            const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 2), JUMPS_STREAM);
+            const Uniforms drawn = draw_uniforms(job, p.factor_ids[k], path, (word)(t / 2), JUMPS_STREAM);
             for (int i = 0; i < 2; ++i) {
                 const mask jumps = drawn.u[2 * i] < p.jump_probability[k];
                 if (!some_lane(jumps)) continue;

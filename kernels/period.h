@@ -34,7 +34,7 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
         s.measures[m] = {nothing, nothing, nothing, all_lanes(infinity()), nothing, nothing};
     });
     open_books(team, p, s);
-    draw_limits(team, p, s, scenario, job.seed, first);
+    draw_limits(team, p, job, s, scenario, first);
 }
 
 // Simulate the paths `path` to `path + lanes - 1` of the block under one scenario.
@@ -45,7 +45,7 @@ GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, cons
     begin_path(team, p, job, s, scenario, path);
     for (int t = 0; t < p.periods; ++t) {
         GPUSTRESS_STAGE(draws);
-        draw_factors(team, p, s, scenario, t, job.seed, (word)(job.first_path + path));
+        draw_factors(team, p, job, s, scenario, t, (word)(job.first_path + path));
         GPUSTRESS_STAGE(factors);
         step_factors(team, p, job, s, scenario, t, path);
         raise_powers(team, p, s);

@@ -71,9 +71,15 @@ struct Trace {
     double* estate;  // (P, T)
 };
 
+// type, name: how the draws of a path are made (gpustress/drawing.py). All 0: as the contract on draws has it.
+#define GPUSTRESS_DRAWING_NUMBERS(X) X(index32, antithetic)
+
 // A block: paths first_path to first_path + paths - 1 of every scenario, and where its outcome goes. Shapes as in
 // gpustress.backends.base.Outcome.
 struct Job {
+#define X(type, name) type name;
+    GPUSTRESS_DRAWING_NUMBERS(X)
+#undef X
     word seed;
     integer first_path, paths;
     index32 series_count;

@@ -26,15 +26,6 @@ def _small_shards(monkeypatch):
     small_shards(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        small_shards(patch)
-        out = tmp_path_factory.mktemp("undisturbed") / "out"
-        swept(out)
-    return out
-
-
 @pytest.mark.slow
 def test_a_sweep_killed_at_fifty_random_moments_ends_in_the_same_bytes(tmp_path):
     line = [sys.executable, str(HERE / "sweep_torture.py"), str(tmp_path), str(KILLS), "7"]

@@ -137,6 +137,7 @@ def request(program: Program, block: Block, series: tuple[Series, ...]) -> dict[
     given[list(block.factor_paths)] = np.arange(len(block.factor_paths))
     factor_paths = [np.ascontiguousarray(values, dtype=np.float64) for values in block.factor_paths.values()]
     return {
+        "antithetic": int(block.drawing.antithetic),
         "seed": block.seed,
         "first_path": block.first_path,
         "paths": block.paths,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..result import Result
 
 MOST: Final = 20  # links drawn
+LABEL_AT: Final = 0.42  # of an arrow's length
 
 
 def cascade_graph(run: Result, ax: Axes, *, scenario: str | None = None, most: int = MOST) -> Axes:
@@ -111,7 +112,11 @@ def _arrow(
         )
     )
     (x0, y0), (x1, y1) = start, end
-    # The middle of matplotlib's arc3, a quadratic Bezier whose control point is off by bend times the distance.
-    x, y = (x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2
+    # matplotlib's arc3 is a quadratic Bezier whose control point is off by bend times the distance. Nearer to where the
+    # arrow begins, the label keeps clear of that of the arrow back.
+    t = LABEL_AT
+    x1_way, y1_way = (x0 + x1) / 2 + bend * (y1 - y0), (y0 + y1) / 2 - bend * (x1 - x0)
+    x = (1 - t) ** 2 * x0 + 2 * t * (1 - t) * x1_way + t**2 * x1
+    y = (1 - t) ** 2 * y0 + 2 * t * (1 - t) * y1_way + t**2 * y1
     ax.text(x, y, f"{percent_text(probability)} %", fontsize=8, ha="center", va="center", color=INK, zorder=5,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})  # fmt: skip

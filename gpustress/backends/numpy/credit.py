@@ -21,7 +21,7 @@ def thresholds(program: Program, block: Block) -> NDArray[np.float64]:
     limits = np.full((program.entity_count, block.paths), np.inf)
     for i in np.flatnonzero((program.hazard > 0.0).any(axis=0)):
         limits[i] = draws.credit_thresholds(
-            block.seed, int(program.entity_ids[i]), block.first_path, block.paths
+            block.seed, int(program.entity_ids[i]), block.first_path, block.paths, block.drawing.antithetic
         )
     return limits
 

@@ -30,16 +30,17 @@ class Drivers:
 
     def __init__(self, program: Program, block: Block):
         shape = (program.factor_count, program.periods, block.paths)
+        antithetic = block.drawing.antithetic
         self.normals = np.zeros(shape)
         self.jump = np.zeros(shape)
         for k, identity in enumerate(program.factor_ids):
             if self._needed(program, k):
                 self.normals[k] = draws.normals(
-                    block.seed, int(identity), block.first_path, block.paths, program.periods
+                    block.seed, int(identity), block.first_path, block.paths, program.periods, antithetic
                 )
             if program.jump_probability[k] > 0.0:
                 uniform, size = draws.jumps(
-                    block.seed, int(identity), block.first_path, block.paths, program.periods
+                    block.seed, int(identity), block.first_path, block.paths, program.periods, antithetic
                 )
                 self.jump[k] = np.where(
                     uniform < program.jump_probability[k],
