@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
+    from .control_variates import control_variate as control_variate
+    from .convergence_table import convergence as convergence
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
     from .variance_reduction import Antithetic as Antithetic
+    from .variance_reduction import ImportanceSampling as ImportanceSampling
+    from .variance_reduction import QuasiMonteCarlo as QuasiMonteCarlo
     from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
@@ -91,6 +95,7 @@ _MODULE_OF = {
     "Explanation": "explanation",
     "FireSales": "common_assets",
     "Furfine": "valuations",
+    "ImportanceSampling": "variance_reduction",
     "InputError": "errors",
     "InputWarning": "errors",
     "LinearDebtRank": "valuations",
@@ -99,6 +104,7 @@ _MODULE_OF = {
     "Network": "network",
     "NetworkValuation": "network_valuation",
     "Problem": "errors",
+    "QuasiMonteCarlo": "variance_reduction",
     "Replay": "single_path",
     "Result": "result",
     "ReverseStress": "reverse",
@@ -120,6 +126,8 @@ _MODULE_OF = {
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
     "contributions": "risk",
+    "control_variate": "control_variates",
+    "convergence": "convergence_table",
     "debtrank": "cascades",
     "estimate": "run_estimate",
     "expected_shortfall": "risk",

@@ -49,6 +49,8 @@ class _Loaded:
     Attributes
     ----------
     program : Program
+    sizes : dict
+        Its numbers, and those of how its paths are drawn.
     memory : cupy.cuda.MemoryPointer
         That its arrays lie in.
     structure : ndarray ()
@@ -59,6 +61,7 @@ class _Loaded:
     """
 
     program: Program
+    sizes: dict[str, Any]
     memory: Any
     structure: NDArray[np.void]
     shape: Shape
@@ -136,7 +139,7 @@ class Device:
         plan, planned = Plan(work.request["paths"], blocks=1, path_bytes=1, block_bytes=0), False
         while True:
             try:
-                loaded = self._load(work.program)
+                loaded = self._load(work.program, work.sizes)
                 if not planned:
                     plan, planned = self._planned(loaded, work, plan.paths, devices), True
                 slots = [_Slot(self._cupy, self._kernel(), loaded, plan, work) for _ in range(SLOTS)]
@@ -159,26 +162,27 @@ class Device:
         )
         return bad_argument("backend", "cupy", message, remedy)
 
-    def _load(self, program: Program) -> _Loaded:
+    def _load(self, program: Program, sizes: dict[str, Any]) -> _Loaded:
         """The program on the device, where it stays until there is another."""
-        if self._loaded is not None and self._loaded.program is program:
-            return self._loaded
+        held = self._loaded
+        if held is not None and held.program is program and held.sizes == sizes:
+            return held
         self._loaded = self._most = None  # its memory is free before the next one asks for some
         arrays, doubles = layout.arrays(program), np.empty(2, dtype=np.int64)
         kernel, stream = self._compiled("gpustress_memory"), self._cupy.cuda.get_current_stream()
-        held = _Mirror(self._cupy, Slab.of(specifications(arrays)))
-        sizes = _Mirror(self._cupy, Slab.of(specifications({"doubles": doubles})))
-        for name, array in held.views.items():
+        memory = _Mirror(self._cupy, Slab.of(specifications(arrays)))
+        needed = _Mirror(self._cupy, Slab.of(specifications({"doubles": doubles})))
+        for name, array in memory.views.items():
             array[...] = arrays[name]
-        held.to_device(stream)
-        structure = pack("Program", layout.sizes(program) | arrays, held.addresses)
-        kernel((1,), (1,), (structure, sizes.device))
-        sizes.to_host(stream)
+        memory.to_device(stream)
+        structure = pack("Program", sizes | arrays, memory.addresses)
+        kernel((1,), (1,), (structure, needed.device))
+        needed.to_host(stream)
         stream.synchronize()
-        state, scratch = (int(count) for count in sizes.views["doubles"])
+        state, scratch = (int(count) for count in needed.views["doubles"])
         registers = self._compiled("gpustress_simulate").num_regs
         shape = choose_shape(program.entity_count, state, registers, self._limits())
-        self._loaded = _Loaded(program, held.device, structure, shape, scratch)
+        self._loaded = _Loaded(program, sizes, memory.device, structure, shape, scratch)
         return self._loaded
 
     def _compiled(self, name: str) -> Any:

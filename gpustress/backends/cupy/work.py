@@ -25,6 +25,8 @@ class Work:
     Attributes
     ----------
     program : Program
+    sizes : dict
+        Its numbers, as `layout.sizes` has them.
     request : dict
         What the block asks for, as `layout.request` has it.
     outcome, trace : dict of str to ndarray
@@ -32,6 +34,7 @@ class Work:
     """
 
     program: Program
+    sizes: dict[str, Any]
     request: dict[str, Any]
     outcome: dict[str, NDArray[Any]]
     trace: dict[str, NDArray[Any]]
