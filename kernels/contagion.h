@@ -165,15 +165,35 @@ GPUSTRESS_STEP mask distress_further(const Crowd& crowd, const Exposures& n, con
     return goes_on;
 }
 
-// What is written off reaches the creditors, by debtor in their order.
+// What reaches a creditor, by debtor in their order.
+GPUSTRESS_FUNCTION real reaching(const Exposures& n, Lanes<real> share, int i) {
+    real sum = all_lanes(0.0);
+    for (index32 e = n.in_start[i]; e < n.in_start[i + 1]; ++e) sum = sum + all_lanes(n.in_amount[e]) * share[n.in_column[e]];
+    return sum;
+}
+
+// What is written off reaches the creditors. A thread that is alone goes along the debts of who passes something on; where these
+// are many, to read all is faster than to add to some, and the sums are the same.
 template <class Crowd>
 GPUSTRESS_STEP void pass_on(const Crowd& crowd, const Exposures& n, const ContagionState& s) {
+    constexpr int MANY = 4;  // a part of all debts
     if constexpr (Crowd::ALONE) {
+        index32 debts = 0;
         take_members(s.hit, n.nodes, [&](int i) {
             s.arrived[i] = all_lanes(0.0);
             add(s.reached, i);
-            if (some_lane(s.share[i] > all_lanes(0.0))) add(s.sends, i);
+            if (!some_lane(s.share[i] > all_lanes(0.0))) return;
+            add(s.sends, i);
+            debts += n.out_start[i + 1] - n.out_start[i];
         });
+        if (debts > n.out_start[n.nodes] / MANY) {
+            take_members(s.sends, n.nodes, [](int) {});
+            for (int i = 0; i < n.nodes; ++i) {
+                s.arrived[i] = reaching(n, s.share, i);
+                if (some_lane((s.arrived[i] > all_lanes(0.0)) | (s.share[i] > all_lanes(0.0)))) add(s.hit, i);
+            }
+            return;
+        }
         take_members(s.sends, n.nodes, [&](int i) {
             const real share = s.share[i];
             add(s.hit, i);
@@ -184,12 +204,7 @@ GPUSTRESS_STEP void pass_on(const Crowd& crowd, const Exposures& n, const Contag
             }
         });
     } else {
-        crowd.each(n.nodes, [&](int i) {
-            real sum = all_lanes(0.0);
-            for (index32 e = n.in_start[i]; e < n.in_start[i + 1]; ++e)
-                sum = sum + all_lanes(n.in_amount[e]) * s.share[n.in_column[e]];
-            s.arrived[i] = sum;
-        });
+        crowd.each(n.nodes, [&](int i) { s.arrived[i] = reaching(n, s.share, i); });
     }
 }
 
