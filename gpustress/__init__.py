@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
+    from .control_variates import control_variate as control_variate
+    from .convergence_table import convergence as convergence
     from .design_point import LikeliestPoint as LikeliestPoint
     from .design_point import likeliest_point as likeliest_point
     from .distress import DebtRank as DebtRank
@@ -85,6 +87,8 @@ if TYPE_CHECKING:
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
     from .variance_reduction import Antithetic as Antithetic
+    from .variance_reduction import ImportanceSampling as ImportanceSampling
+    from .variance_reduction import QuasiMonteCarlo as QuasiMonteCarlo
     from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
@@ -99,6 +103,7 @@ _MODULE_OF = {
     "Explanation": "explanation",
     "FireSales": "common_assets",
     "Furfine": "valuations",
+    "ImportanceSampling": "variance_reduction",
     "InputError": "errors",
     "InputWarning": "errors",
     "LikeliestPoint": "design_point",
@@ -108,6 +113,7 @@ _MODULE_OF = {
     "Network": "network",
     "NetworkValuation": "network_valuation",
     "Problem": "errors",
+    "QuasiMonteCarlo": "variance_reduction",
     "Replay": "single_path",
     "Result": "result",
     "ReverseStress": "reverse",
@@ -131,6 +137,8 @@ _MODULE_OF = {
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
     "contributions": "tail",
+    "control_variate": "control_variates",
+    "convergence": "convergence_table",
     "debtrank": "distress",
     "debtrank_blocks": "distress",
     "entity_contributions": "tail",

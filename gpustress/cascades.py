@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from .backends import AUTO
 from .contagion import Spreader
-from .contagion_arguments import block_size, by_node, read_equity, read_shocks, shock_blocks
+from .contagion_arguments import by_node, read_block, read_equity, read_shocks
 from .exposures import EquityShocks, Exposures, sums_by
 from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY
 
@@ -197,8 +197,7 @@ def cascade_blocks(
         An array, such as a ``numpy.memmap``, and "each" are cut into blocks. Of an iterable, a generator say, each item
         is one.
     block : int, optional
-        How many shocks a block has; by default as many as `memory` allows where they reach every node. Not with an
-        iterable.
+        How many shocks a block has; by default as many as `memory` allows. Not with an iterable.
     memory : str or int, optional
         What a block and its result may take, e.g. ``"4GB"``; by default a quarter of what is free. Arrays (S, N) that
         a block is asked for come on top.
@@ -216,11 +215,9 @@ def cascade_blocks(
     InputError
         As of `cascade`; those about the shocks when their block has its turn, with rows of the block.
     """
-    spreader = Spreader.of(backend, threads, devices, memory).for_blocks()
+    spreader = Spreader.of(backend, threads, devices, memory)
     ask = _Cascades.of(net, equity, recovery, spreader)
-    size = block_size(block, shocks, len(net.names), spreader.memory)
-    capital = ask.exposures.equity
-    return (ask.under(batch) for batch in shock_blocks(shocks, net.names, capital, size))
+    return ask.blocks(shocks, read_block(block, shocks))
 
 
 @dataclass(frozen=True)
@@ -245,5 +242,11 @@ class _Cascades:
         return _Cascades(net.names, Exposures.of(net.claims, capital, 1.0 - paid), spreader)
 
     def under(self, shocks: EquityShocks) -> Cascade:
-        outcome = self.spreader.spread(self.exposures, shocks, "threshold")
+        return self._result(shocks, self.spreader.spread(self.exposures, shocks, "threshold"))
+
+    def blocks(self, shocks: Any, block: int | None) -> Iterator[Cascade]:
+        found = self.spreader.blocks(self.exposures, shocks, self.names, "threshold", block)
+        return (self._result(*one) for one in found)
+
+    def _result(self, shocks: EquityShocks, outcome: SpreadOutcome) -> Cascade:
         return Cascade(self.names, self.exposures.equity, shocks, outcome, self.spreader.backend.name)

@@ -12,13 +12,13 @@ from scipy.sparse.linalg import spsolve
 
 from .backends import AUTO, get_backend
 from .backends.base import SpreadOutcome, SpreadsLosses
-from .contagion_arguments import CELL_BYTES
+from .contagion_arguments import CELL_BYTES, ShockRows, is_batch, read_shocks
 from .errors import bad_argument
 from .exposures import EquityShocks, Exposures
 from .memory import budget, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,10 +58,6 @@ class Spreader:
             raise bad_argument("backend", chosen.name, "does not let losses spread", remedy)
         return Spreader(chosen, budget(memory))
 
-    def for_blocks(self) -> Spreader:
-        """The same with half of the memory: the other is for two blocks, of which the caller may hold one."""
-        return replace(self, memory=self.memory // 2)
-
     def spread(
         self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int | None = None
     ) -> SpreadOutcome:
@@ -72,14 +68,58 @@ class Spreader:
         MemoryError
             The shocks reach more nodes than memory holds.
         """
-        plain, most = PLAIN_ROUNDS if rounds is None else rounds, free_memory() // CELL_BYTES
         try:
-            outcome = self.backend.spread(exposures, shocks, rule, plain, self.memory, most)
+            return self._spread(exposures, shocks, rule, rounds, free_memory() // CELL_BYTES)
         except MemoryError as fault:
-            remedy = "take fewer at a time, as cascade_blocks and debtrank_blocks do"
-            message = f"{len(shocks)} shocks reach more nodes than memory holds: {remedy}"
-            raise MemoryError(message) from fault
-        return _finished(exposures, shocks, outcome) if rounds is None else outcome
+            raise _reach_too_many(len(shocks)) from fault
+
+    def blocks(
+        self, exposures: Exposures, shocks: Any, names: Sequence[str], rule: Rule, block: int | None
+    ) -> Iterator[tuple[EquityShocks, SpreadOutcome]]:
+        """The same for blocks of so many shocks, or of as many as fit; see `cascade_blocks`.
+
+        Half of the memory is for two blocks, of which the caller may still hold one, half for the work on one. Where
+        shocks reach few nodes a block grows; one that reaches more than fit is halved and done again.
+        """
+        if not is_batch(shocks):
+            for item in shocks:
+                given = read_shocks(item, names, exposures.equity)
+                yield given, self.spread(exposures, given, rule)
+            return
+        half = replace(self, memory=self.memory // 2)
+        batch, most = ShockRows.of(shocks, names, exposures.equity), half.memory // (2 * CELL_BYTES)
+        fits = max(1, most // max(1, exposures.nodes))  # even where they reach every node
+        size, first = block or fits, 0
+        while first < batch.count:
+            given = batch.rows(first, min(first + size, batch.count))
+            try:
+                allowed = free_memory() // CELL_BYTES if block or size <= fits else most
+                outcome = half._spread(exposures, given, rule, None, allowed)
+            except MemoryError as fault:
+                if size == 1 or block:
+                    raise _reach_too_many(len(given)) from fault
+                size = max(1, size // 2)
+                continue
+            yield given, outcome
+            first += len(given)
+            if not (block or batch.takes_memory) and 4 * len(outcome.node) < most:
+                size *= 2
+
+    def _spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int | None, most: int
+    ) -> SpreadOutcome:
+        plain = PLAIN_ROUNDS if rounds is None else rounds
+        outcome: SpreadOutcome = self.backend.spread(exposures, shocks, rule, plain, self.memory, most)
+        if rounds is None:
+            outcome = _finished(exposures, shocks, outcome)
+        if len(outcome.node) > most:
+            raise MemoryError
+        return outcome
+
+
+def _reach_too_many(shocks: int) -> MemoryError:
+    remedy = "take fewer at a time, as cascade_blocks and debtrank_blocks do"
+    return MemoryError(f"{shocks} shocks reach more nodes than memory holds: {remedy}")
 
 
 def linear_debtrank(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from .errors import LISTED_ROWS, InputError, Problem, bad_argument, shown
 from .exposures import EquityShocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -150,7 +151,7 @@ def read_shocks(shocks: Any, names: Sequence[str], equity: NDArray[np.float64]) 
     if isinstance(shocks, str):
         if shocks != EACH:
             raise bad_argument("shocks", shocks, "is not known", f'Write "{EACH}", or give an array.')
-        return each_node(0, len(names), equity)
+        return ShockRows(shocks, names, equity).rows(0, len(names))
     remedy = "Write a loss in currency, at least 0; or give booleans, for who fails."
     if sparse.issparse(shocks):
         batch, imposed = _read_sparse(shocks, names, remedy), shocks.dtype == np.bool_
@@ -160,34 +161,68 @@ def read_shocks(shocks: Any, names: Sequence[str], equity: NDArray[np.float64]) 
     return EquityShocks.of(batch, equity if imposed else None)
 
 
-def each_node(first: int, end: int, equity: NDArray[np.float64]) -> EquityShocks:
-    """Shocks in each of which one node fails, the nodes from `first` to before `end`."""
-    node = np.arange(first, end, dtype=np.int32)
-    return EquityShocks(len(equity), np.arange(end - first + 1), node, equity[first:end], imposed=True)
+@dataclass(frozen=True)
+class ShockRows:
+    """A batch of shocks as it was given, of which some are read at a time.
+
+    Attributes
+    ----------
+    given : as of `read_shocks`
+    names : sequence of str, length N
+    equity : ndarray (N,)
+    """
+
+    given: Any
+    names: Sequence[str]
+    equity: NDArray[np.float64]
+
+    @staticmethod
+    def of(shocks: Any, names: Sequence[str], equity: NDArray[np.float64]) -> ShockRows:
+        """A batch, with rows that can be cut where it has any."""
+        if sparse.issparse(shocks):
+            return ShockRows(shocks.tocsr(), names, equity)
+        if not isinstance(shocks, list | tuple):
+            return ShockRows(shocks, names, equity)
+        try:
+            return ShockRows(np.asarray(shocks), names, equity)
+        except ValueError as fault:
+            remedy = f"Give a row of {len(names)} numbers for each shock."
+            raise bad_argument("shocks", shocks, "is no array of numbers", remedy) from fault
+
+    @property
+    def _is_each(self) -> bool:
+        return isinstance(self.given, str) and self.given == EACH
+
+    @property
+    def count(self) -> int:
+        """How many; at least 1, so that a batch without any is looked at, and refused."""
+        if self._is_each:
+            return len(self.names)
+        shape: tuple[int, ...] = getattr(self.given, "shape", ())
+        return max(1, shape[0]) if len(shape) > 1 else 1
+
+    @property
+    def takes_memory(self) -> bool:
+        """Whether rows of it are arrays of N, of which only as many are to be read as fit."""
+        return not (self._is_each or sparse.issparse(self.given))
+
+    def rows(self, first: int, end: int) -> EquityShocks:
+        """The shocks from `first` to before `end`.
+
+        Raises
+        ------
+        InputError
+        """
+        if self._is_each:
+            node = np.arange(first, end, dtype=np.int32)
+            start = np.arange(end - first + 1)
+            return EquityShocks(len(self.equity), start, node, self.equity[first:end], imposed=True)
+        whole = len(getattr(self.given, "shape", ())) < 2
+        return read_shocks(self.given if whole else self.given[first:end], self.names, self.equity)
 
 
-def shock_blocks(
-    shocks: Any, names: Sequence[str], equity: NDArray[np.float64], size: int
-) -> Iterator[EquityShocks]:
-    """The same, so many shocks at a time; of an iterable that is no array each item is a block."""
-    if isinstance(shocks, str) and shocks == EACH:
-        for first in range(0, len(names), size):
-            yield each_node(first, min(first + size, len(names)), equity)
-    elif is_batch(shocks):
-        rows = shocks.tocsr() if sparse.issparse(shocks) else shocks
-        rows = rows if hasattr(rows, "shape") else np.asarray(rows)
-        if len(rows.shape) < 2:
-            yield read_shocks(rows, names, equity)
-            return
-        for first in range(0, max(1, rows.shape[0]), size):
-            yield read_shocks(rows[first : first + size], names, equity)
-    else:
-        for block in shocks:
-            yield read_shocks(block, names, equity)
-
-
-def block_size(block: int | None, shocks: Any, nodes: int, memory: int) -> int:
-    """How many shocks a block has: `block`, or as many as fit twice into `memory` bytes if they reach every node.
+def read_block(block: int | None, shocks: Any) -> int | None:
+    """Read how many shocks a block is to have.
 
     Raises
     ------
@@ -195,7 +230,7 @@ def block_size(block: int | None, shocks: Any, nodes: int, memory: int) -> int:
         `block` is no number of shocks, or means nothing.
     """
     if block is None:
-        return max(1, memory // (2 * CELL_BYTES * max(1, nodes)))
+        return None
     size = whole_number(block)
     if size is None or size < 1:
         raise bad_argument("block", block, "is no number of shocks", "Give a whole number of at least 1.")

@@ -75,13 +75,15 @@ class LikeliestPoint:
         The figure without shocks and at the point; of failures 0 or 1.
     period : int or None
         Of the failure; of a measure and a loss the last one.
+    failed : tuple of (str, int)
+        Who has failed on the path by the end of that period, and when, in the order of periods.
     path : pyarrow.Table
         factor, period, shock, central, value: what each factor does on the path.
     factors : pyarrow.Table
         factor, share, period, central, value, deviations: what each factor does to bring it about.
-    factor_paths : pyarrow.Table
-        As `simulate` and `replay` take it (``factors=``): path 0 is without shocks, path 1 the point. Both have no
-        credit events either.
+    factor_paths, scenarios : pyarrow.Table
+        As `simulate` and `replay` take them: path 0 is without shocks, path 1 the point; the scenario in question, with
+        all hazards 0.
     ray : pyarrow.Table
         distance, value, failures: the figure on the straight way to the point, and a quarter beyond.
     steps : pyarrow.Table
@@ -101,9 +103,11 @@ class LikeliestPoint:
     central: float
     value: float | None
     period: int | None
+    failed: tuple[tuple[str, int], ...]
     path: pa.Table
     factors: pa.Table
     factor_paths: pa.Table
+    scenarios: pa.Table
     ray: pa.Table
     steps: pa.Table
     candidates: int
@@ -256,7 +260,8 @@ class _Space:
         ]
         names = ("parameter", "start", "end", "op", "value")
         table = {"scenario": ["asked"] * len(rows)} | {n: [row.get(n) for row in rows] for n in names}
-        self._job = prepare(system, pa.table(table), effects, None)
+        self.scenarios = pa.table(table)
+        self._job = prepare(system, self.scenarios, effects, None)
         self._backend = get_backend(backend, threads=threads, devices=devices)
         self.program = self._job.program
         self.system = system
@@ -377,6 +382,10 @@ class _Search:
         period = system.settings.periods - 1
         if self._target is None:
             period = int(run.failed_at[0, 1, list(self._of.entities)].min())
+        order = np.argsort(run.failed_at[0, 1], kind="stable")
+        failed = tuple(
+            (run.entities[i], int(run.failed_at[0, 1, i])) for i in order if run.failed_at[0, 1, i] <= period
+        )
         path, factors, ray = [], [], []
         if found:
             path, factors = self._path(ends[1], run), self._factors(ends[1], run, period)
@@ -390,14 +399,16 @@ class _Search:
             central=self._central,
             value=value if found else None,
             period=period if found else None,
+            failed=failed if found else (),
             path=_table(DESIGN_POINT, path),
             factors=_table(DESIGN_POINT_FACTORS, factors),
             factor_paths=factor_table(system.factor_names, space.factor_values(ends if found else ends[:1])),
+            scenarios=space.scenarios,
             ray=_table(DESIGN_POINT_RAY, ray),
             steps=_table(DESIGN_POINT_STEPS, steps),
             candidates=self._candidates,
             backend=self._backend,
-            answer=self._found(distance, period, factors) if found else self._not_found(distance),
+            answer=self._found(distance, period, failed, factors) if found else self._not_found(distance),
         )
 
     def _path(self, point: NDArray[np.float64], run: Result) -> list[tuple[Any, ...]]:
@@ -436,7 +447,9 @@ class _Search:
             text = f"{what} {verb}{'s' if self._of.measure else ''} to {self._at:.6g}"
         return text if self._of.horizon is None else f"{text} within {self._of.horizon:g} years"
 
-    def _found(self, distance: float, period: int, factors: list[tuple[Any, ...]]) -> str:
+    def _found(
+        self, distance: float, period: int, failed: Sequence[tuple[str, int]], factors: list[tuple[Any, ...]]
+    ) -> str:
         event = self._event()
         event = event[0].upper() + event[1:]
         if distance == 0.0:
@@ -448,6 +461,11 @@ class _Search:
         settings = self._space.system.settings
         if self._target is None:
             text += f", in {period_label(settings, period)}"
+            asked = [self._space.system.entity_names[i] for i in self._of.entities]
+            if len(asked) > 1:
+                text += f" ({' and '.join(name for name, t in failed if t == period and name in asked)})"
+        before = [f"{name} fails in {period_label(settings, t)}" for name, t in failed if t < period]
+        text += f", after {', '.join(before)}" if before and self._target is None else ""
         parts = [
             f"{name} with {100 * share:.0f} % of the squared distance, at the farthest {value:.4g} instead of "
             f"{central:.4g} in {period_label(settings, t)} ({moves:+.2f} standard deviations)"

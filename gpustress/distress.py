@@ -12,7 +12,7 @@ from scipy import sparse
 
 from .backends import AUTO
 from .contagion import Spreader
-from .contagion_arguments import block_size, by_node, read_equity, read_shocks, shock_blocks
+from .contagion_arguments import by_node, read_block, read_equity, read_shocks
 from .errors import bad_argument, nearest
 from .exposures import EquityShocks, Exposures, sums_by
 from .result_schema import DEBTRANK, DEBTRANK_SUMMARY
@@ -208,11 +208,9 @@ def debtrank_blocks(
     InputError
         As of `debtrank`; those about the shocks when their block has its turn, with rows of the block.
     """
-    spreader = Spreader.of(backend, threads, devices, memory).for_blocks()
+    spreader = Spreader.of(backend, threads, devices, memory)
     ask = _DebtRanks.of(net, equity, variant, weights, spreader)
-    size = block_size(block, shocks, len(net.names), spreader.memory)
-    capital = ask.exposures.equity
-    return (ask.under(batch) for batch in shock_blocks(shocks, net.names, capital, size))
+    return ask.blocks(shocks, read_block(block, shocks))
 
 
 @dataclass(frozen=True)
@@ -234,9 +232,18 @@ class _DebtRanks:
         claims = net.claims if variant == "linear" else _at_most(net.claims, capital)
         return _DebtRanks(net.names, Exposures.of(claims, capital), value, variant, spreader)
 
+    @property
+    def _rule(self) -> Rule:
+        return "linear" if self.variant == "linear" else "once"
+
     def under(self, shocks: EquityShocks) -> DebtRank:
-        rule: Rule = "linear" if self.variant == "linear" else "once"
-        outcome = self.spreader.spread(self.exposures, shocks, rule)
+        return self._result(shocks, self.spreader.spread(self.exposures, shocks, self._rule))
+
+    def blocks(self, shocks: Any, block: int | None) -> Iterator[DebtRank]:
+        found = self.spreader.blocks(self.exposures, shocks, self.names, self._rule, block)
+        return (self._result(*one) for one in found)
+
+    def _result(self, shocks: EquityShocks, outcome: SpreadOutcome) -> DebtRank:
         capital = self.exposures.equity
         return DebtRank(self.names, capital, self.weights, shocks, outcome, self.spreader.backend.name)
 

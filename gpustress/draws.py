@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CONTRACT_VERSION: Final = 1
 NORMALS, CREDIT, JUMPS = 0, 1, 2  # streams of a name
 LINKS, LOADINGS = 3, 4  # streams of a pair of names
+SCRAMBLES, SHIFTS = 5, 6  # streams of a dimension of quasi-random points, which stands where a path does
 WORDS: Final = 4  # that one counter gives
 NORMALS_PER_BLOCK: Final = 4  # periods in a block of the stream of normals
 JUMPS_PER_BLOCK: Final = 2  # periods in a block of the stream of jumps: two words each

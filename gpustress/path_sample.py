@@ -7,7 +7,7 @@ share a mixture, or scrambles of one set of points. Where all paths are independ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,11 @@ class PathSample:
     def units(self) -> int:
         """How many independent units there are."""
         return self.scrambles or self.paths // self.together
+
+    def first(self, paths: int) -> PathSample:
+        """So many of them from the first on: whole units."""
+        weights = None if self.weights is None else self.weights[:paths]
+        return replace(self, paths=paths, weights=weights)
 
     def deviate(self, confidence: float) -> float:
         """How many standard errors a two-sided interval reaches to each side: few units make it wider (Student's t)."""

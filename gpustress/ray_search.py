@@ -25,7 +25,8 @@ FINE: Final = 40  # the same, for a distance that is told
 STARTS: Final = 4  # rays from which the nearest point is sought
 ALIKE: Final = 0.8  # cosine of two rays of which only the nearer is a start
 MOST_STEPS: Final = 40
-GAIN: Final = 1e-6  # of the distance: a step that gains less is the last
+GAIN: Final = 1e-5  # of the distance: a step that gains less is the last
+SAME: Final = 0.999  # cosine with the nearest point so far, at which a further start has come to the same
 WAYS: Final = 2.0 ** -np.arange(8.0)  # of the way to the normal, of which a step takes the best
 TILT: Final = 0.01  # by which a ray is moved along each axis for the gradient of its radius
 REACH: Final = 0.2  # of the radius: farther a ray that was moved so is not followed
@@ -77,6 +78,8 @@ def nearest_point(holds: Holds, rays: NDArray[np.float64], far: float) -> Neares
                 break
             ray, radius = nearer, distance
             steps.append((number, step, radius))
+            if found.point is not None and ray @ found.point >= SAME * found.distance:
+                break
         if radius < found.distance:
             found = Nearest(ray * radius, radius, ())
     return Nearest(found.point, found.distance, tuple(steps))

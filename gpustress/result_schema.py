@@ -137,6 +137,24 @@ _TABLES: Final = (
         ),
     ),
     ResultSchema(
+        "control_variate",
+        "Means that the run without effects controls: a row for each scenario and measure.",
+        (
+            _SCENARIO,
+            ResultColumn("measure", "string", "a measure"),
+            ResultColumn("value", "float", "the mean of its figure, controlled, currency"),
+            _ERROR,
+            ResultColumn("plain", "float", "the mean without the control"),
+            ResultColumn("plain_error", "float", "standard error of that"),
+            ResultColumn("beta", "float", "what the control's deviation counts"),
+            ResultColumn(
+                "variance_ratio",
+                "float",
+                "the plain mean's variance over the value's; null where nothing varies",
+            ),
+        ),
+    ),
+    ResultSchema(
         "cascade_starts",
         "Who fails first: a row for each run and entity.",
         (
@@ -238,6 +256,18 @@ _TABLES: Final = (
             _PATH,
             ResultColumn("period", "int16", "a period"),
             ResultColumn("value", "float", "its value in that period"),
+        ),
+        coordinates=False,
+    ),
+    ResultSchema(
+        "weights",
+        "What every path weighs, in the order of runs, paths; stored only for importance sampling.",
+        (
+            _STORED_SCENARIO,
+            _PATH,
+            ResultColumn(
+                "weight", "float", "in an estimate: how likely the path is, over how likely it was drawn"
+            ),
         ),
         coordinates=False,
     ),
@@ -528,9 +558,21 @@ SOBOL_INDICES: Final = ResultSchema(
     coordinates=False,
 )
 
+CONVERGENCE: Final = ResultSchema(
+    "convergence",
+    "How an estimate settles: a row for each number of paths.",
+    (
+        ResultColumn("paths", "int64", "the first so many paths of the run; all in the last row"),
+        ResultColumn("value", "float", "the statistic of those paths"),
+        _ERROR,
+        ResultColumn("low", "float", "lower end of the interval"),
+        ResultColumn("high", "float", "upper end"),
+    ),
+    coordinates=False,
+)
 ANSWER_SCHEMAS: Final = (
     REVERSE_STRESS, DESIGN_POINT, DESIGN_POINT_FACTORS, DESIGN_POINT_RAY, DESIGN_POINT_STEPS, SENSITIVITIES,
-    SENSITIVITY_STEPS, WORST_WORLD, STORY, SOBOL_INDICES,
+    SENSITIVITY_STEPS, WORST_WORLD, STORY, SOBOL_INDICES, CONVERGENCE,
 )  # fmt: skip
 
 NETWORK_SCHEMAS: Final = (
@@ -583,6 +625,7 @@ order statistics (Woodruff 1952) for quantiles, from the tail's asymptotic varia
 | `scenarios.parquet` | the scenarios as they were run (the input table `scenarios`) |
 | `coordinates.parquet` | the scenarios' coordinates, of a grid or sample |
 | `entities.parquet`, `measures.parquet`, `series.parquet` | every path |
+| `weights.parquet` | what every path weighs, of importance sampling ([variance.md](variance.md)) |
 | `failures.parquet`, `failure_curve.parquet`, `measure_summary.parquet` | the estimates |
 
 The manifest is written last and the folder appears whole or not at all. The same run gives the same bytes.

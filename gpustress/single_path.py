@@ -99,11 +99,12 @@ def replay(
     if wanted is None or wanted < 0:
         raise bad_argument("path", path, "is no path", "Give the number of a path, from 0.")
     check_paths(wanted + 1, job.factors)
+    number = _scenario(job, scenario)
+    chosen = get_backend(backend)
     reduction = read_variance_reduction(variance_reduction)
     if reduction is not None:
-        job = job.drawn(reduction.drawing())
-    number = _scenario(job, scenario)
-    trace = get_backend(backend).trace(job.program, job.block(seed, wanted, 1), number)
+        job = job.drawn(reduction.drawing(job, seed, wanted + 1, chosen))
+    trace = chosen.trace(job.program, job.block(seed, wanted, 1), number)
     happened = {name: array[0] for name, array in trace.arrays.items()}
     return Replay(job.runs[number].name, wanted, seed, **_tables(job, happened))
 

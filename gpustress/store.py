@@ -42,6 +42,7 @@ FORMAT_VERSIONS: Final = (1, 2)
 MANIFEST: Final = "run.json"
 SYSTEM: Final = "system"
 REDUCTION: Final = "variance_reduction"
+WEIGHTS: Final = "weights"
 REPORT: Final = "report.html"  # made beside a result, and out of date with it
 _KEYS: Final = {  # of the manifest, and what they hold
     "versions": dict, "seed": int, "paths": int, "backend": str, "digest": str, "factors_digest": str,
@@ -167,6 +168,9 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
     values = _read_arrays(
         place, "series", (len(manifest["series"]), *shape, system.settings.periods), {"value": np.float64}
     )["value"]
+    weights = None
+    if f"{WEIGHTS}.parquet" in manifest["files"]:
+        weights = _read_arrays(place, WEIGHTS, shape, {"weight": np.float64})["weight"]
     return Result(
         system=system,
         scenario_table=scenarios,
@@ -185,6 +189,7 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
         exact_finishes=np.array(manifest["exact_finishes"], dtype=np.int64),
         **by_entity,
         variance_reduction=from_data(manifest.get(REDUCTION)),
+        weights=weights,
     )
 
 
@@ -199,7 +204,7 @@ def _write_files(run: Result, folder: Path) -> None:
             table.replace_schema_metadata(None), folder / f"{name}.parquet", compression="zstd",
             row_group_size=ROW_GROUP,
         )  # fmt: skip
-    for name in STORED:
+    for name in (*STORED, *([] if run.weights is None else [WEIGHTS])):
         with PathTable(folder / f"{name}.parquet", name) as table:
             table.add(run)
     reduction = run.variance_reduction

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .backends import AUTO, get_backend
-from .checksums import file_checksum, files_below
 from .combination import combine
 from .estimates import contagion_pairs
 from .memory import budget
@@ -267,9 +266,8 @@ def _finish(
 
 def _write_inputs(question: Question, folder: SweepFolder) -> dict[str, str]:
     """The system, the scenarios and the books; checksums by name."""
-    place = folder.place
-    question.system.write(place / SYSTEM, format="parquet")
-    files = {f"{SYSTEM}/{name}": file_checksum(place / SYSTEM / name) for name in files_below(place / SYSTEM)}
+    question.system.write(folder.place / SYSTEM, format="parquet")
+    files = folder.hand_over(SYSTEM)
     tables = {"scenarios": question.scenarios.table}
     if question.scenarios.coordinates is not None:
         tables["coordinates"] = question.scenarios.coordinates

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .system import System
 
 UNIT: Final = 4096  # paths, counted from the shard's first, whose amounts are summed in one go
+GROUP: Final = 16  # figures that are worked on together, so that those of a unit stay in the cache
+TURNED: Final = 256  # paths whose figures become rows together, for the same reason
 KINDS: Final = tuple(SHARD_SCHEMAS)
 AMOUNTS: Final = ("total", "npv", "trough")  # of a measure; its payback is counted by period
 HELD: Final = ("lowest_liquidity", "final_cash")  # of an entity
@@ -117,7 +119,7 @@ class Tally:
         self._moments = [Moments.none(len(self._figures)) for _ in job.runs]
         self._sketches, self._loss_sketches = SparseCounts(), SparseCounts(3)
         self._rows = np.empty((len(self._figures), UNIT))
-        self._scratch = np.empty_like(self._rows)
+        self._scratch = np.empty((min(GROUP, len(self._figures)), UNIT))
         self._held: NDArray[np.float64] | None = (
             None  # (runs, figures, UNIT), of blocks that end within a unit
         )
@@ -188,27 +190,30 @@ class Tally:
         parts = [getattr(outcome, figure)[run, block] for figure in AMOUNTS]
         parts.append(series.reshape(len(series), -1))
         for part in parts:
-            rows[start : start + part.shape[1]] = part.T
+            _turn(part, rows[start : start + part.shape[1]])
             start += part.shape[1]
         for table in self._loss_tables:
             rows[start] = path_losses(table, outcome.failed_at[run, block])
             start += 1
         for figure in HELD:
             part = getattr(outcome, figure)[run, block]
-            rows[start : start + part.shape[1]] = part.T
+            _turn(part, rows[start : start + part.shape[1]])
             start += part.shape[1]
 
     def _close(self, run: int, rows: NDArray[np.float64], first: int | None = None) -> None:
         """Take in the figures of a unit of one run."""
-        moments = Moments.of(rows, self._scratch[:, : rows.shape[1]])
+        parts = [rows[start : start + GROUP] for start in range(0, len(rows), GROUP)]
+        moments = Moments.joined(
+            [Moments.of(part, self._scratch[: len(part), : part.shape[1]]) for part in parts]
+        )
         self._check_finite(run, rows, moments, self._paths - self._paths % UNIT if first is None else first)
         self._moments[run] = self._moments[run].merged(moments)
         slot = run * len(self._figures)
-        if self._sketched.stop:
-            found = buckets(rows[self._sketched])
+        for row in range(0, self._sketched.stop, GROUP):
+            found = buckets(rows[row : min(row + GROUP, self._sketched.stop)])
             found.sort(axis=1)
             start, count = _runs_of(found)
-            self._sketches.add(_keys(found, start, slot), count[None])
+            self._sketches.add(_keys(found, start, slot + row), count[None])
         if self._loss_tables:
             loss = np.sort(rows[self._losses], axis=1)
             found = buckets(loss)
@@ -350,12 +355,18 @@ def nbytes(job: Job, books: Mapping[str, Book], series: Sequence[str] = ()) -> i
     runs, entities, periods = len(job.runs), len(job.system.entity_names), job.system.settings.periods + 1
     measures = len(job.system.measure_names)
     counts = 8 * runs * periods * (entities * len(CAUSES) + measures)
-    units = 8 * UNIT * figures * (runs + 2)
-    work = 8 * UNIT * (2 * entities + 3 * (figures - len(HELD) * entities))
+    units = 8 * UNIT * figures * (runs + 1)
+    work = 8 * UNIT * (2 * entities + 4 * max(GROUP, len(books)))
     sketched = sketched_figures(job.system, (), series)
     buckets_of_run = _BUCKETS * (_BUCKET_BYTES * sketched + _LOSS_BUCKET_BYTES * len(books))
     waiting = 4 * PENDING * (8 + 8) + 4 * PENDING * (8 + 24)
     return 2 * counts + units + work + runs * buckets_of_run + waiting
+
+
+def _turn(figures: NDArray[np.float64], rows: NDArray[np.float64]) -> None:
+    """Put figures (paths, F) into rows (F, paths)."""
+    for start in range(0, len(figures), TURNED):
+        rows[:, start : start + TURNED] = figures[start : start + TURNED].T
 
 
 def _runs_of(found: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

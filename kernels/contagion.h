@@ -64,13 +64,15 @@ GPUSTRESS_FUNCTION NodeSet node_set_in(double*& memory, const Exposures& n) {
     memory = reinterpret_cast<double*>(guarded(set.words + words_for(words_for(n.nodes))));
     return set;
 }
-GPUSTRESS_FUNCTION ContagionState contagion_state_in(double* memory, const Exposures& n) {
+template <class Crowd>
+GPUSTRESS_FUNCTION ContagionState contagion_state_in(const Crowd& crowd, double* memory, const Exposures& n) {
     ContagionState s;
-    s.arrived = reinterpret_cast<real*>(memory);
-    s.value = guarded(s.arrived + n.nodes);
-    s.share = guarded(s.value + n.nodes);
-    s.other = guarded(s.share + n.nodes);
-    double* shared = reinterpret_cast<double*>(guarded(s.other + n.nodes));
+    real* of_lane = reinterpret_cast<real*>(memory);
+    s.arrived = crowd.array(of_lane, n.nodes);
+    s.value = crowd.array(of_lane, n.nodes);
+    s.share = crowd.array(of_lane, n.nodes);
+    s.other = crowd.array(of_lane, n.nodes);
+    double* shared = reinterpret_cast<double*>(of_lane);
     s.hit = node_set_in(shared, n);
     s.sends = node_set_in(shared, n);
     s.reached = node_set_in(shared, n);
@@ -100,9 +102,9 @@ GPUSTRESS_FUNCTION void each_hit(const Crowd& crowd, const Exposures& n, const C
 // What arrives in round 0.
 template <class Crowd>
 GPUSTRESS_STEP void begin_contagion(const Crowd& crowd, const Contagion& job, const ContagionState& s, const ShockLanes& shocks) {
-    for (int lane = 0; lane < shocks.lanes; ++lane) {
-        const integer shock = shocks.first + lane, begin = job.start[shock];
-        crowd.each((int)(job.start[shock + 1] - begin), [&](int e) {
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
+        const integer shock = shocks.first + lane, begin = lane < shocks.lanes ? job.start[shock] : 0;
+        crowd.each(lane < shocks.lanes ? (int)(job.start[shock + 1] - begin) : 0, [&](int e) {
             const index32 i = job.node[begin + e];
             set_lane(s.arrived[i], lane, job.loss[begin + e]);
             if (job.imposed) set_lane(s.other[i], lane, 1.0);
@@ -165,15 +167,35 @@ GPUSTRESS_STEP mask distress_further(const Crowd& crowd, const Exposures& n, con
     return goes_on;
 }
 
-// What is written off reaches the creditors, by debtor in their order.
+// What reaches a creditor, by debtor in their order.
+GPUSTRESS_FUNCTION real reaching(const Exposures& n, Lanes<real> share, int i) {
+    real sum = all_lanes(0.0);
+    for (index32 e = n.in_start[i]; e < n.in_start[i + 1]; ++e) sum = sum + all_lanes(n.in_amount[e]) * share[n.in_column[e]];
+    return sum;
+}
+
+// What is written off reaches the creditors. A thread that is alone goes along the debts of who passes something on; where these
+// are many, to read all is faster than to add to some, and the sums are the same.
 template <class Crowd>
 GPUSTRESS_STEP void pass_on(const Crowd& crowd, const Exposures& n, const ContagionState& s) {
+    constexpr int MANY = 4;  // a part of all debts
     if constexpr (Crowd::ALONE) {
+        index32 debts = 0;
         take_members(s.hit, n.nodes, [&](int i) {
             s.arrived[i] = all_lanes(0.0);
             add(s.reached, i);
-            if (some_lane(s.share[i] > all_lanes(0.0))) add(s.sends, i);
+            if (!some_lane(s.share[i] > all_lanes(0.0))) return;
+            add(s.sends, i);
+            debts += n.out_start[i + 1] - n.out_start[i];
         });
+        if (debts > n.out_start[n.nodes] / MANY) {
+            take_members(s.sends, n.nodes, [](int) {});
+            for (int i = 0; i < n.nodes; ++i) {
+                s.arrived[i] = reaching(n, s.share, i);
+                if (some_lane((s.arrived[i] > all_lanes(0.0)) | (s.share[i] > all_lanes(0.0)))) add(s.hit, i);
+            }
+            return;
+        }
         take_members(s.sends, n.nodes, [&](int i) {
             const real share = s.share[i];
             add(s.hit, i);
@@ -184,12 +206,7 @@ GPUSTRESS_STEP void pass_on(const Crowd& crowd, const Exposures& n, const Contag
             }
         });
     } else {
-        crowd.each(n.nodes, [&](int i) {
-            real sum = all_lanes(0.0);
-            for (index32 e = n.in_start[i]; e < n.in_start[i + 1]; ++e)
-                sum = sum + all_lanes(n.in_amount[e]) * s.share[n.in_column[e]];
-            s.arrived[i] = sum;
-        });
+        crowd.each(n.nodes, [&](int i) { s.arrived[i] = reaching(n, s.share, i); });
     }
 }
 

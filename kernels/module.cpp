@@ -85,6 +85,9 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
 #define X(type, name) job.name = nb::cast<type>(block[#name]);
     GPUSTRESS_DRAWING_NUMBERS(X)
 #undef X
+#define X(type, name) job.name = pointer<type>(block, #name);
+    GPUSTRESS_DRAWING_ARRAYS(X)
+#undef X
     job.seed = nb::cast<unsigned long long>(block["seed"]);
     job.first_path = nb::cast<long long>(block["first_path"]);
     job.paths = nb::cast<long long>(block["paths"]);
@@ -102,6 +105,7 @@ void simulate(const std::string& level_name, nb::dict arrays, nb::dict sizes, nb
     job.trough = writable<double>(outcome, "trough");
     job.payback = writable<short>(outcome, "payback");
     job.series = writable<double>(outcome, "series");
+    job.weight = writable<double>(outcome, "weight");
     job.exact_finishes = writable<integer>(outcome, "exact_finishes");
     job.updates = writable<integer>(outcome, "updates");
     Trace trace{};

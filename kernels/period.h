@@ -33,8 +33,10 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
         const real nothing = all_lanes(0.0);
         s.measures[m] = {nothing, nothing, nothing, all_lanes(infinity()), nothing, nothing};
     });
+    team.each(p.tilts, [&](int i) { s.tilt[i] = all_lanes(0.0); });
     open_books(team, p, s);
     draw_limits(team, p, job, s, scenario, first);
+    if (p.components != 0) draw_components(team, p, job, s, scenario, first);
 }
 
 // Simulate the paths `path` to `path + lanes - 1` of the block under one scenario.
@@ -51,6 +53,7 @@ GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, cons
         raise_powers(team, p, s);
         GPUSTRESS_STAGE(credit);
         if (effects != NO_EFFECTS) credit_events(team, p, s, scenario, t);
+        if (effects != NO_EFFECTS && p.tilts != 0) tilt_credit(team, p, job, s, scenario, t);
         GPUSTRESS_STAGE(billing);
         bill(team, p, s, scenario, t, effects);
         GPUSTRESS_STAGE(settlement);

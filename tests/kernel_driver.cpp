@@ -72,6 +72,9 @@ struct Question {
 #define X(type, name) j.name = static_cast<type>(number<stored<type>>("block." #name));
         GPUSTRESS_DRAWING_NUMBERS(X)
 #undef X
+#define X(type, name) j.name = pointer<type>("block." #name);
+        GPUSTRESS_DRAWING_ARRAYS(X)
+#undef X
         j.seed = number<word>("block.seed");
         j.first_path = number<integer64>("block.first_path");
         j.paths = number<integer64>("block.paths");
@@ -81,7 +84,7 @@ struct Question {
 #undef X
 #define X(type, name) j.name = pointer<type>("outcome." #name);
         X(short, failed_at) X(code8, cause) X(double, lowest_liquidity) X(double, final_cash) X(double, total) X(double, npv)
-        X(double, trough) X(short, payback) X(double, series) X(integer64, exact_finishes) X(integer64, updates)
+        X(double, trough) X(short, payback) X(double, series) X(double, weight) X(integer64, exact_finishes) X(integer64, updates)
 #undef X
         return j;
     }

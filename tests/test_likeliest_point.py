@@ -121,7 +121,10 @@ def test_of_several_ways_to_fail_the_likeliest_is_taken() -> None:
         found = gs.likeliest_point(system, entity="any")
         assert found.distance == pytest.approx(distance_of(0.5 if low else cash / 10.0, 2), rel=1e-4)
         assert (found.factors["deviations"][0].as_py() < 0.0) is low
-        assert "somebody fails" in found.event
+        assert found.event == "somebody fails"
+        who = "shop" if low else "rival"
+        assert found.failed == ((who, 1),)
+        assert f"in period 1 ({who})" in found.answer
 
 
 def test_losses_of_a_book_rise_to_a_target() -> None:
@@ -135,7 +138,21 @@ def test_credit_events_and_jumps_do_not_happen_on_the_way() -> None:
     jumpy = [{"name": "demand", "process": "gbm", "drift": DRIFT, "volatility": VOLATILITY, "jump_rate": 5.0,
               "jump_mean": -2.0}]  # fmt: skip
     system = shop(entities=[entity("shop", hazard=9.0), entity("rival", 1e6, hazard=9.0)], factors=jumpy)
-    assert gs.likeliest_point(system, entity="shop").distance == pytest.approx(distance_of(0.5, T), rel=1e-4)
+    found = gs.likeliest_point(system, entity="shop")
+    assert found.distance == pytest.approx(distance_of(0.5, T), rel=1e-4)
+    again = gs.replay(system, found.scenarios, path=1, factors=found.factor_paths)
+    assert again.events.to_pylist() == [{"period": T - 1, "entity": "shop", "cause": "liquidity"}]
+
+
+def test_who_fails_before_is_told() -> None:
+    """The rival lives on a fee of the shop's, which ends with it."""
+    flows = [flow("sales", None, "shop", 10.0, "revenue"), flow("costs", "shop", None, 5.0, "opex"),
+             flow("fee", "shop", "rival", 1.0), flow("wages", "rival", None, 1.0, "opex")]  # fmt: skip
+    system = shop(entities=[entity("shop"), entity("rival", 0.5)], flows=flows)
+    found = gs.likeliest_point(system, entity="rival")
+    assert [name for name, _ in found.failed] == ["shop", "rival"]
+    assert found.failed[1][1] == found.period > found.failed[0][1]
+    assert f"in period {found.period}, after shop fails in period {found.failed[0][1]}. " in found.answer
 
 
 def test_the_scenario_in_question_comes_first() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -50,6 +50,10 @@ class Block:
     factor_paths: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
     drawing: Drawing = AS_CONTRACTED
 
+    def only(self, scenario: int) -> Block:
+        """The same for a program of one of the scenarios."""
+        return replace(self, drawing=self.drawing.only(scenario))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -72,6 +76,8 @@ class Outcome:
         Path-periods whose settlement was finished exactly.
     updates : ndarray (S,) of int64
         Settlement updates, summed over path-periods.
+    weight : ndarray (S, P, W)
+        What a path weighs, W = 1; where all weigh the same, W = 0.
     """
 
     failed_at: NDArray[np.int16]
@@ -85,9 +91,10 @@ class Outcome:
     series: NDArray[np.float64]
     exact_finishes: NDArray[np.int64]
     updates: NDArray[np.int64]
+    weight: NDArray[np.float64]
 
     @staticmethod
-    def empty(program: Program, paths: int, series: int) -> Outcome:
+    def empty(program: Program, paths: int, series: int, drawing: Drawing = AS_CONTRACTED) -> Outcome:
         """Arrays of the right shapes, not yet filled."""
         scenarios = len(program.scenarios)
         entities, measures = program.entity_count, program.measure_count
@@ -104,6 +111,7 @@ class Outcome:
             series=np.empty((scenarios, paths, series, program.periods)),
             exact_finishes=np.zeros(scenarios, dtype=np.int64),
             updates=np.zeros(scenarios, dtype=np.int64),
+            weight=np.empty((scenarios, paths, int(drawing.tilt is not None))),
         )
 
     def only(self, first: int, paths: int) -> Outcome:
@@ -119,6 +127,7 @@ class Outcome:
             "trough",
             "payback",
             "series",
+            "weight",
         )
         none = np.zeros_like(self.exact_finishes)
         return Outcome(

@@ -59,7 +59,9 @@ VarianceReduction = Annotated[
     typer.Option(
         "--variance-reduction",
         metavar="WAY",
-        help="antithetic: paths in pairs of opposite draws. Default: every path by itself.",
+        help="antithetic: paths in pairs of opposite draws; quasi: scrambled Sobol points, for which N has to be "
+        "16 times a power of two; importance:ENTITY: draws that make its failure likely, weighted. "
+        "Default: every path by itself.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")]

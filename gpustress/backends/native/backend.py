@@ -108,15 +108,15 @@ class NativeBackend:
 
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
-        outcome = Outcome.empty(program, block.paths, len(series))
+        outcome = Outcome.empty(program, block.paths, len(series), block.drawing)
         self._run(program, block, series, outcome, None)
         return outcome
 
     def trace(self, program: Program, block: Block, scenario: int) -> Trace:
         """One scenario, with everything that happened on the way."""
-        alone = program.only(scenario)
+        alone, block = program.only(scenario), block.only(scenario)
         written = empty_trace(alone, block.paths)
-        self._run(alone, block, (), Outcome.empty(alone, block.paths, 0), written)
+        self._run(alone, block, (), Outcome.empty(alone, block.paths, 0, block.drawing), written)
         return trace_of(written)
 
     def _run(
@@ -130,7 +130,7 @@ class NativeBackend:
         self._kernels.simulate(
             self.level,
             arrays(program),
-            sizes(program),
+            sizes(program, block.drawing),
             request(program, block, series),
             by_name(outcome),
             trace,

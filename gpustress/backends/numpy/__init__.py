@@ -61,7 +61,7 @@ class NumpyBackend:
 
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
-        outcome = Outcome.empty(program, block.paths, len(series))
+        outcome = Outcome.empty(program, block.paths, len(series), block.drawing)
         plan, drivers, limits = Plan(program), Drivers(program, block), thresholds(program, block)
         for scenario in range(len(program.scenarios)):
             simulation = Simulation(program, plan, scenario, block, drivers, limits, series)
