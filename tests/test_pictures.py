@@ -1,7 +1,6 @@
 """Pictures: what is drawn is what the result holds, for any names and sizes."""
 
 import itertools
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -344,17 +343,6 @@ def test_the_figures_of_a_heat_map_stand_out_from_their_cells(ax):
     for text in written:
         column, row = map(int, text.get_position())
         assert contrast(image.to_rgba(cells[row, column])[:3], to_rgb(text.get_color())) >= style.CONTRAST
-
-
-def test_labels_of_arrows_there_and_back_lie_apart(ax):
-    both_ways = {"name": ["there", "back", "on"], "payer": ["alpha", "[bold]beta", "[bold]beta"],
-                 "receiver": ["[bold]beta", "alpha", "gamma"], "kind": ["rent"] * 3, "amount": [1.0] * 3}  # fmt: skip
-    run = made_result(made_system(flows=both_ways, measures=None), effects=BOTH)
-    pictures.cascade_graph(run, ax)
-    places = [text.get_position() for text in ax.texts if re.fullmatch(r"[\d.]+ %", text.get_text())]
-    assert len(places) == 3
-    for one, other in itertools.combinations(places, 2):
-        assert np.hypot(one[0] - other[0], 2.0 * (one[1] - other[1])) > 0.4
 
 
 # --- for any names and sizes ---
