@@ -154,7 +154,7 @@ class ImportanceSampling:
 
     failure: str
     cause: str | None = None
-    pilot_paths: int = 4096
+    pilot_paths: int = 2048
 
     scheme: ClassVar[str] = "importance"
     default_paths: ClassVar[int] = 10_000
