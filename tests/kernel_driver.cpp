@@ -1,5 +1,5 @@
-// Simulates a block that a file holds and writes its outcome to another: the kernels for another processor or under a
-// sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
+// Simulates a block, or clears a network, that a file holds and writes its outcome to another: the kernels for another
+// processor or under a sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
 //
 //     kernel_driver LEVEL THREADS QUESTION OUTCOME
 //
@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "levels.h"
+#include "network.h"
 #include "program.h"
 #include "threads.h"
 
@@ -82,6 +83,34 @@ struct Question {
         return j;
     }
 
+    bool has_network() const { return arrays.count("network.nodes") != 0; }
+
+    Network network() const {
+        Network n{};
+#define X(type, name) n.name = static_cast<type>(number<stored<type>>("network." #name));
+        GPUSTRESS_NETWORK_NUMBERS(X)
+#undef X
+#define X(type, name) n.name = pointer<type>("network." #name);
+        GPUSTRESS_NETWORK_ARRAYS(X)
+#undef X
+        return n;
+    }
+
+    Clearing clearing() const {
+        Clearing c{};
+        c.alpha = number<double>("job.alpha");
+        c.beta = number<double>("job.beta");
+        c.least = static_cast<index32>(number<integer64>("job.least"));
+        c.shocks = number<integer64>("job.shocks");
+        c.shock_stride = number<integer64>("network.nodes");
+        c.node_stride = 1;
+        c.external_assets = pointer<double>("job.external_assets");
+#define X(type, name) c.name = pointer<type>("outcome." #name);
+        X(double, payments) X(double, equity) X(index32, round) X(index32, rounds) X(double, error_bound)
+#undef X
+        return c;
+    }
+
     bool is_traced() const { return arrays.count("trace.estate") != 0; }
 
     Trace trace() const {
@@ -107,13 +136,20 @@ struct Question {
 
 int main(int count, char** arguments) {
     if (count != 5) return 2;
+    const Level& level = level_named(arguments[1]);
+    const int threads = std::atoi(arguments[2]);
     const Question question(arguments[3]);
-    Job job = question.job();
-    Trace trace{};
-    if (question.is_traced()) {
-        trace = question.trace();
-        job.trace = &trace;
+    const auto never = [] { return false; };
+    if (question.has_network()) {
+        clear_groups(level, question.network(), question.clearing(), threads, never);
+    } else {
+        Job job = question.job();
+        Trace trace{};
+        if (question.is_traced()) {
+            trace = question.trace();
+            job.trace = &trace;
+        }
+        run_groups(level, question.program(), job, threads, never);
     }
-    run_groups(level_named(arguments[1]), question.program(), job, std::atoi(arguments[2]), [] { return false; });
     question.write(arguments[4]);
 }

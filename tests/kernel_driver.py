@@ -5,6 +5,7 @@ What `build_driver` gives stands in for the compiled module of the native backen
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gpustress as gs
+from gpustress.backends.base import ClearingOutcome
 from gpustress.backends.native import NativeBackend, backend
 from needs import require_backend
 
@@ -64,6 +66,20 @@ class DrivenKernels:
         threads: int,
     ) -> None:
         groups = {"arrays": arrays, "sizes": sizes, "block": block, "outcome": outcome, "trace": trace or {}}
+        self._ask(level, threads, groups)
+
+    def clearing_bytes(self, _level: str, _network: dict[str, Any]) -> int:
+        """Nothing: a thread's memory is no reason for fewer threads here."""
+        return 1
+
+    def clear(self, level: str, network: dict[str, Any], job: dict[str, Any], threads: int) -> None:
+        given = {field.name for field in dataclasses.fields(ClearingOutcome)}
+        asked = {name: value for name, value in job.items() if name not in given}
+        outcome = {name: job[name] for name in given}
+        self._ask(level, threads, {"network": network, "job": asked, "outcome": outcome})
+
+    def _ask(self, level: str, threads: int, groups: dict[str, dict[str, Any]]) -> None:
+        """Have the program do it, and put what it gives into the arrays of the groups `outcome` and `trace`."""
         with tempfile.TemporaryDirectory() as folder:
             question, answer = Path(folder) / "question", Path(folder) / "outcome"
             with question.open("wb") as file:
@@ -77,7 +93,7 @@ class DrivenKernels:
                 raise DriverError(f"exit code {done.returncode}: {done.stderr}")
             given = _read(answer.read_bytes())
         for group in ("outcome", "trace"):
-            for name, array in groups[group].items():
+            for name, array in groups.get(group, {}).items():
                 array[...] = np.frombuffer(given[f"{group}.{name}"], array.dtype).reshape(array.shape)
 
 

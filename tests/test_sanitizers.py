@@ -21,6 +21,7 @@ import build
 import strategies
 from bits import differing_arrays, same_bits
 from build import Tables, examples
+from clearing_cases import clearing_cases, differing_clearings, random_case, slow_circle
 from gpustress.backends import self_test
 from gpustress.backends.base import Block, Series
 from gpustress.backends.native import NativeBackend
@@ -40,6 +41,11 @@ FAULTS = [
     ("undefined", "level.cpp", "+= counts.exact;", "+= counts.exact + (0 << job.paths);", "shift exponent 200"),
     ("thread", "threads.h", "std::atomic<integer64> next{0};",
      "struct { integer64 value; integer64 fetch_add(int n) { return (value += n) - n; } } next{0};", "data race"),
+    ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
+]  # fmt: skip
+FAULTS_OF_CLEARING = [
+    ("address", "clearing.h", "X(unpaid, n.obligations + 1)", "X(unpaid, n.obligations)", "use-after-poison"),
+    ("address", "clearing.h", "job.rounds[shocks.row(lane)]", "job.rounds[job.shocks]", "heap-buffer-overflow"),
     ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
 ]  # fmt: skip
 
@@ -120,18 +126,44 @@ def test_slow_rings_are_clean(kernels: DrivenKernels, level: int) -> None:
     check(kernels, kernels.levels()[level], self_test.program(), Block(0, 0, 13))
 
 
+@pytest.mark.parametrize("level", range(len(FLAGS_OF_LANES)))
+@pytest.mark.parametrize("name", [*clearing_cases(), "slow circle"])
+def test_clearing_is_clean_and_has_the_same_bits(kernels: DrivenKernels, name: str, level: int) -> None:
+    case = (clearing_cases() | {"slow circle": slow_circle()})[name]
+    watched = over(kernels, kernels.levels()[level], THREADS)
+    assert differing_clearings(case, watched, NativeBackend(threads=1)) == []
+
+
 @pytest.mark.parametrize(
     ("sanitizer", "file", "text", "instead", "finding"), FAULTS, ids=lambda value: value.split("(")[0].strip()
 )
 def test_a_planted_fault_is_found(
     tmp_path: Path, sanitizer: str, file: str, text: str, instead: str, finding: str
 ) -> None:
-    copy = tmp_path / "kernels"
+    backend, program = faulty(tmp_path, sanitizer, file, text, instead), self_test.program()
+    with pytest.raises(DriverError, match=finding):
+        backend.simulate(program, Block(0, 0, 200), self_test.SERIES)
+
+
+@pytest.mark.parametrize(
+    ("sanitizer", "file", "text", "instead", "finding"),
+    FAULTS_OF_CLEARING,
+    ids=lambda value: value.split("(")[0].strip(),
+)
+def test_a_planted_fault_of_clearing_is_found(
+    tmp_path: Path, sanitizer: str, file: str, text: str, instead: str, finding: str
+) -> None:
+    backend, case = faulty(tmp_path, sanitizer, file, text, instead), random_case(shocks=60)
+    with pytest.raises(DriverError, match=finding):
+        backend.clear(case.owed, case.shocks, case.costs, "greatest", 1 << 24)
+
+
+def faulty(folder: Path, sanitizer: str, file: str, text: str, instead: str) -> NativeBackend:
+    """The native backend on a copy of the kernels with a fault, under a sanitizer."""
+    copy = folder / "kernels"
     shutil.copytree(KERNELS, copy)
     source = (copy / file).read_text()
     assert source.count(text) == 1
     (copy / file).write_text(source.replace(text, instead))
-    kernels = built(tmp_path, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
-    backend, program = over(kernels, "lanes_1", THREADS), self_test.program()
-    with pytest.raises(DriverError, match=finding):
-        backend.simulate(program, Block(0, 0, 200), self_test.SERIES)
+    kernels = built(folder, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
+    return over(kernels, "lanes_1", THREADS)
