@@ -75,10 +75,10 @@ class Probe:
 
     def run(self, program: Program, block: Block, threads: int = 1) -> Tally:
         """Simulate a block, its groups of paths shared out evenly."""
-        held, outcome = arrays(program), Outcome.empty(program, block.paths, 0)
+        held, outcome = arrays(program), Outcome.empty(program, block.paths, 0, block.drawing)
         asked, given = request(program, block, ()), by_name(outcome)
         pointed = {name: value for name, value in asked.items() if isinstance(value, np.ndarray)} | given
-        seen = pack("Program", sizes(program) | held, _addresses(held))
+        seen = pack("Program", sizes(program, block.drawing) | held, _addresses(held))
         job = pack("Job", asked | given | {"trace": None}, _addresses(pointed))
         groups = -(-block.paths // self._lanes) * len(program.scenarios)
         bounds = [groups * i // threads for i in range(threads + 1)]

@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from .attribution import contagion_losses as contagion_losses
     from .attribution import worst_world as worst_world
     from .cascades import Cascade as Cascade
-    from .cascades import DebtRank as DebtRank
     from .cascades import cascade as cascade
-    from .cascades import debtrank as debtrank
+    from .cascades import cascade_blocks as cascade_blocks
     from .clearing import Clearing as Clearing
     from .clearing import clear as clear
     from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
+    from .control_variates import control_variate as control_variate
+    from .convergence_table import convergence as convergence
+    from .design_point import LikeliestPoint as LikeliestPoint
+    from .design_point import likeliest_point as likeliest_point
+    from .distress import DebtRank as DebtRank
+    from .distress import debtrank as debtrank
+    from .distress import debtrank_blocks as debtrank_blocks
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
@@ -47,7 +53,6 @@ if TYPE_CHECKING:
     from .reverse import reverse_stress as reverse_stress
     from .risk import RiskEstimate as RiskEstimate
     from .risk import claims as claims
-    from .risk import contributions as contributions
     from .risk import expected_shortfall as expected_shortfall
     from .risk import losses as losses
     from .risk import value_at_risk as value_at_risk
@@ -62,6 +67,8 @@ if TYPE_CHECKING:
     from .store import read_result as read_result
     from .storytelling import Story as Story
     from .storytelling import story as story
+    from .sweep_estimate import SweepEstimate as SweepEstimate
+    from .sweep_estimate import estimate_sweep as estimate_sweep
     from .sweep_progress import SweepProgress as SweepProgress
     from .sweep_result import Sweep as Sweep
     from .sweep_result import SweepStatus as SweepStatus
@@ -70,33 +77,43 @@ if TYPE_CHECKING:
     from .sweeping import sweep as sweep
     from .system import System as System
     from .system import read_system as read_system
+    from .tail import contributions as contributions
+    from .tail import entity_contributions as entity_contributions
+    from .tail import flow_contributions as flow_contributions
     from .valuations import BlackCox as BlackCox
     from .valuations import EisenbergNoe as EisenbergNoe
     from .valuations import Furfine as Furfine
     from .valuations import LinearDebtRank as LinearDebtRank
     from .valuations import Merton as Merton
     from .valuations import RogersVeraart as RogersVeraart
+    from .variance_reduction import Antithetic as Antithetic
+    from .variance_reduction import ImportanceSampling as ImportanceSampling
+    from .variance_reduction import QuasiMonteCarlo as QuasiMonteCarlo
     from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
+    "Antithetic": "variance_reduction",
     "BackendWarning": "errors",
     "BlackCox": "valuations",
     "Cascade": "cascades",
     "Clearing": "clearing",
-    "DebtRank": "cascades",
+    "DebtRank": "distress",
     "EisenbergNoe": "valuations",
     "Explanation": "explanation",
     "FireSales": "common_assets",
     "Furfine": "valuations",
+    "ImportanceSampling": "variance_reduction",
     "InputError": "errors",
     "InputWarning": "errors",
+    "LikeliestPoint": "design_point",
     "LinearDebtRank": "valuations",
     "MeasureResult": "result",
     "Merton": "valuations",
     "Network": "network",
     "NetworkValuation": "network_valuation",
     "Problem": "errors",
+    "QuasiMonteCarlo": "variance_reduction",
     "Replay": "single_path",
     "Result": "result",
     "ReverseStress": "reverse",
@@ -107,23 +124,32 @@ _MODULE_OF = {
     "Sensitivities": "sensitivity",
     "Story": "storytelling",
     "Sweep": "sweep_result",
+    "SweepEstimate": "sweep_estimate",
     "SweepProgress": "sweep_progress",
     "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
+    "cascade_blocks": "cascades",
     "cascade_followers": "attribution",
     "cascade_starts": "attribution",
     "claims": "risk",
     "clear": "clearing",
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
-    "contributions": "risk",
-    "debtrank": "cascades",
+    "contributions": "tail",
+    "control_variate": "control_variates",
+    "convergence": "convergence_table",
+    "debtrank": "distress",
+    "debtrank_blocks": "distress",
+    "entity_contributions": "tail",
     "estimate": "run_estimate",
+    "estimate_sweep": "sweep_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",
     "failure_links": "failure_order",
     "fire_sales": "common_assets",
+    "likeliest_point": "design_point",
+    "flow_contributions": "tail",
     "losses": "risk",
     "read_network": "network_files",
     "read_result": "store",

@@ -17,6 +17,7 @@ from .risk import value_at_risk
 from .sampling import binomial_error, mean_with_error
 from .simulation import simulate
 from .statistic import MEAN, read_statistic
+from .variance_reduction import check_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,7 @@ def cascade_starts(run: Result) -> pa.Table:
         coordinates; a row for each run and entity. `share` is of the paths with a failure, of which those that start
         together each have an equal part; it sums to 1.
     """
+    check_plain(run, "who fails first, and how many follow,")
     shape = (len(run.runs), len(run.entities))
     probability, share, followers, error = (np.zeros(shape) for _ in range(4))
     for row in range(shape[0]):
@@ -80,6 +82,7 @@ def cascade_followers(run: Result) -> pa.Table:
         the paths that the starter starts, `otherwise` that of failing on all other paths, `contagion` the part of
         `probability` in which it does not fail when judged alone (null where first_round was not run).
     """
+    check_plain(run, "what follows a failure")
     rows: list[tuple[Any, ...]] = []
     alone_of = {full: alone for alone, full in run.contagion_pairs()}
     for row in range(len(run.runs)):
@@ -250,6 +253,7 @@ def badness(
 
     Without a measure and without any book it is the number of failures.
     """
+    check_plain(run, "an order of paths from good to bad")
     if measure is None and positions is None and not run.system.tables["positions"].num_rows:
         return np.asarray((run.failed_at[place] < run.periods).sum(axis=1), dtype=np.float64)
     asked = read_statistic(run.system, statistic="quantile" if figure == "payback" else MEAN, measure=measure,

@@ -13,6 +13,7 @@ from .check import check_positions
 from .errors import InputError, Problem, bad_argument, nearest
 from .loans import principal_schedule, whole_periods
 from .tables import conform, floats, integers, strings
+from .variance_reduction import check_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,7 +142,9 @@ def check_horizon(horizon: float | None) -> None:
         )
 
 
-def losses(run: Result, positions: Any = None, horizon: float | None = None) -> NDArray[np.float64]:
+def losses(
+    run: Result, positions: Any = None, horizon: float | None = None, *, as_drawn: bool = False
+) -> NDArray[np.float64]:
     """Loss of a book on every path, discounted.
 
     A position loses its exposure in the period in which its entity fails, less the recovery, if that period
@@ -156,6 +159,9 @@ def losses(run: Result, positions: Any = None, horizon: float | None = None) -> 
     horizon : float, optional
         Years: count only failures in periods that end by then, e.g. 1.0 for the loss of one year. None for
         all.
+    as_drawn : bool
+        True: also of a run with `variance_reduction`. What is then estimated from the array has to honour
+        ``run.sample``; the risk measures take the run itself, and do.
 
     Returns
     -------
@@ -165,8 +171,10 @@ def losses(run: Result, positions: Any = None, horizon: float | None = None) -> 
     Raises
     ------
     InputError
-        The positions or the horizon are not as they have to be.
+        The positions or the horizon are not as they have to be; or the run's paths are not independent.
     """
+    if not as_drawn:
+        check_plain(run, "an array of losses")
     check_horizon(horizon)
     book = read_book(run.system, positions)
     table = book.loss_by_entity(run.system.settings, len(run.entities), horizon)

@@ -4,6 +4,9 @@ The words of name n, path p, block b and stream q are the first four that Philox
 (seed, id(n)) and the counter (p, b, q, 0), as numpy counts; Random123 gives the same at (p + 1, b, q, 0).
 Consecutive paths are consecutive in numpy's stream, so one call makes a block of paths.
 
+Antithetic paths come in pairs: 2q and 2q + 1 have the words of path q, the second with every bit turned, so that its u
+is 1 - u, exactly.
+
 A draw of a pair of names, debtor and creditor, belongs to both of them, a sample and an occasion (how often the pair
 was drawn before): its words are those for the key (seed, id(debtor)) and the counter (sample, id(creditor), q,
 occasion).
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 CONTRACT_VERSION: Final = 1
 NORMALS, CREDIT, JUMPS = 0, 1, 2  # streams of a name
 LINKS, LOADINGS = 3, 4  # streams of a pair of names
+SCRAMBLES, SHIFTS = 5, 6  # streams of a dimension of quasi-random points, which stands where a path does
 WORDS: Final = 4  # that one counter gives
 NORMALS_PER_BLOCK: Final = 4  # periods in a block of the stream of normals
 JUMPS_PER_BLOCK: Final = 2  # periods in a block of the stream of jumps: two words each
@@ -39,9 +43,15 @@ def name_id(name: str) -> int:
 
 
 def words(
-    seed: int, identity: int, first_path: int, paths: int, block: int, stream: int
+    seed: int, identity: int, first_path: int, paths: int, block: int, stream: int, antithetic: bool = False
 ) -> NDArray[np.uint64]:
     """The words of `paths` consecutive paths, shape (4, paths)."""
+    if antithetic:
+        path = np.arange(first_path, first_path + paths)
+        pair, turned = path // 2 - first_path // 2, -(path % 2)
+        return words(seed, identity, first_path // 2, int(pair[-1]) + 1, block, stream)[
+            :, pair
+        ] ^ turned.view(np.uint64)
     generator = np.random.Philox(
         key=np.array([seed, identity], dtype=np.uint64),
         counter=np.array([first_path, block, stream, 0], dtype=np.uint64),
@@ -55,25 +65,29 @@ def uniform(word: NDArray[np.uint64]) -> NDArray[np.float64]:
     return ((word >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-def normals(seed: int, identity: int, first_path: int, paths: int, periods: int) -> NDArray[np.float64]:
+def normals(
+    seed: int, identity: int, first_path: int, paths: int, periods: int, antithetic: bool = False
+) -> NDArray[np.float64]:
     """Standard normals z(p, t) of a factor, shape (periods, paths)."""
     from scipy.special import ndtri
 
     z = np.empty((periods, paths))
     for start in range(0, periods, NORMALS_PER_BLOCK):
         stop = min(start + NORMALS_PER_BLOCK, periods)
-        drawn = words(seed, identity, first_path, paths, start // NORMALS_PER_BLOCK, NORMALS)
+        drawn = words(seed, identity, first_path, paths, start // NORMALS_PER_BLOCK, NORMALS, antithetic)
         z[start:stop] = ndtri(uniform(drawn[: stop - start]))
     return z
 
 
-def credit_thresholds(seed: int, identity: int, first_path: int, paths: int) -> NDArray[np.float64]:
+def credit_thresholds(
+    seed: int, identity: int, first_path: int, paths: int, antithetic: bool = False
+) -> NDArray[np.float64]:
     """The exponential E(p) that an entity's gathered hazard has to reach, shape (paths,)."""
-    return -np.log(uniform(words(seed, identity, first_path, paths, 0, CREDIT)[0]))
+    return -np.log(uniform(words(seed, identity, first_path, paths, 0, CREDIT, antithetic)[0]))
 
 
 def jumps(
-    seed: int, identity: int, first_path: int, paths: int, periods: int
+    seed: int, identity: int, first_path: int, paths: int, periods: int, antithetic: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of a factor's jumps, the uniforms that decide whether and the normals that decide how much; (periods, paths)."""
     from scipy.special import ndtri
@@ -82,7 +96,7 @@ def jumps(
     size = np.empty((periods, paths))
     for start in range(0, periods, JUMPS_PER_BLOCK):
         stop = min(start + JUMPS_PER_BLOCK, periods)
-        u = uniform(words(seed, identity, first_path, paths, start // JUMPS_PER_BLOCK, JUMPS))
+        u = uniform(words(seed, identity, first_path, paths, start // JUMPS_PER_BLOCK, JUMPS, antithetic))
         occurs[start:stop] = u[0::2][: stop - start]
         size[start:stop] = ndtri(u[1::2][: stop - start])
     return occurs, size

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .system import System
+
 FIGURES: Final = ("total", "npv", "trough", "payback")
 QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 ANY_CAUSE: Final = "any"
@@ -66,6 +68,28 @@ class Sample(Protocol):
         """Of each run."""
 
 
+class Named:
+    """Names of what was run, for whoever holds a system and its runs."""
+
+    system: System
+    runs: tuple[ScenarioRun, ...]
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Names of the runs: the first axis of every array."""
+        return tuple(run.name for run in self.runs)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Names of the entities: the last axis of arrays that have one."""
+        return self.system.entity_names
+
+    @property
+    def periods(self) -> int:
+        """Number of periods, T."""
+        return self.system.settings.periods
+
+
 def scenario_names(sample: Sample) -> tuple[str, ...]:
     """Names of the runs."""
     return tuple(run.name for run in sample.runs)
@@ -103,13 +127,23 @@ def failures_table(sample: Sample, by_cause: NDArray[np.int64]) -> pa.Table:
     share = failed / sample.paths
     with np.errstate(invalid="ignore"):
         mean_period = counts @ np.arange(sample.periods, dtype=np.float64) / failed
-    run, entity, cause = np.indices(share.shape)
+    return failures_of_shares(sample, share, binomial_error(share, sample.paths), mean_period)
+
+
+def failures_of_shares(
+    sample: Sample,
+    share: NDArray[np.float64],
+    error: NDArray[np.float64],
+    mean_period: NDArray[np.float64],
+) -> pa.Table:
+    """The table `failures`, from arrays (S, N, 1 + causes): any cause first."""
+    run, entity, cause = _places(share.shape)
     columns = {
         "scenario": (scenario_names(sample), run),
         "entity": (sample.entities, entity),
         "cause": ((ANY_CAUSE, *CAUSES[1:]), cause),
         "probability": share,
-        "standard_error": binomial_error(share, sample.paths),
+        "standard_error": error,
         "mean_period": mean_period,
     }
     return result_table("failures", sample, run, columns)
@@ -118,13 +152,20 @@ def failures_table(sample: Sample, by_cause: NDArray[np.int64]) -> pa.Table:
 def failure_curve_table(sample: Sample, by_cause: NDArray[np.int64]) -> pa.Table:
     """The table `failure_curve`, from the same counts."""
     share = by_cause.sum(axis=2).cumsum(axis=2) / sample.paths
-    run, entity, period = np.indices(share.shape)
+    return failure_curve_of_shares(sample, share, binomial_error(share, sample.paths))
+
+
+def failure_curve_of_shares(
+    sample: Sample, share: NDArray[np.float64], error: NDArray[np.float64]
+) -> pa.Table:
+    """The table `failure_curve`, from arrays (S, N, T)."""
+    run, entity, period = _places(share.shape)
     columns = {
         "scenario": (scenario_names(sample), run),
         "entity": (sample.entities, entity),
         "period": period,
         "probability": share,
-        "standard_error": binomial_error(share, sample.paths),
+        "standard_error": error,
     }
     return result_table("failure_curve", sample, run, columns)
 
@@ -165,9 +206,19 @@ def contagion_table(
     pairs : sequence of (int, int)
         As of `contagion_pairs`.
     """
-    alone, full, added, spared = (
-        counts[name] / sample.paths for name in ("first_round", "full", "added", "spared")
-    )
+    shares = {name: counts[name] / sample.paths for name in ("first_round", "full", "added", "spared")}
+    error = difference_error(shares["added"], shares["spared"], sample.paths)
+    return contagion_of_shares(sample, shares, error, pairs)
+
+
+def contagion_of_shares(
+    sample: Sample,
+    shares: Mapping[str, NDArray[np.float64]],
+    error: NDArray[np.float64],
+    pairs: Sequence[tuple[int, int]],
+) -> pa.Table:
+    """The table `contagion`, from shares instead of counts, and the paired error (pairs, N)."""
+    alone, full, added, spared = (shares[name] for name in ("first_round", "full", "added", "spared"))
     pair, entity = np.indices(full.shape)
     run = np.array([second for _, second in pairs])[pair]
     columns = {
@@ -176,7 +227,7 @@ def contagion_table(
         "first_round": alone,
         "full": full,
         "difference": added - spared,
-        "standard_error": difference_error(added, spared, sample.paths),
+        "standard_error": error,
         "added": added,
         "spared": spared,
     }
@@ -221,6 +272,11 @@ def result_table(name: str, sample: Sample, run: NDArray[np.intp], columns: Mapp
         rows = pa.array(of_run[np.ravel(run)])
         arrays |= {address: coordinates[address].combine_chunks().take(rows) for address in addresses}
     return pa.Table.from_arrays([arrays[field.name] for field in schema], schema=schema)
+
+
+def _places(shape: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
+    """Of every cell of an array its place along each axis."""
+    return tuple(np.indices(shape))
 
 
 def _column(values: Any, kind: pa.DataType) -> pa.Array:

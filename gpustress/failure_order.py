@@ -10,11 +10,13 @@ from .errors import bad_argument
 from .estimates import result_table
 from .sampling import binomial_error
 from .schema import CAUSES
+from .variance_reduction import check_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from .path_sample import PathSample
     from .result import Result
     from .system import System
 
@@ -59,15 +61,17 @@ def followers(run: Result, scenario: int, entity: int) -> list[dict[str, Any]]:
         where the scenario did not run with first_round and full). The most likely by contagion come first.
     """
     failed_at = run.failed_at[scenario]
-    paths = np.flatnonzero(first_to_fail(run, scenario)[:, entity])
-    fails = failed_at[paths] < run.periods
+    sample, starts = run.sample(scenario), first_to_fail(run, scenario)[:, entity]
+    fails = (failed_at < run.periods) & starts[:, None]
     pair = dict((full, alone) for alone, full in run.contagion_pairs()).get(scenario)
-    added = None if pair is None else fails & ~(run.failed_at[pair][paths] < run.periods)
+    if run.weights is not None:
+        pair = None  # a path weighs otherwise where it is judged alone
+    added = None if pair is None else fails & ~(run.failed_at[pair] < run.periods)
     rows = [
         {
             "entity": name,
-            "probability": _share(fails[:, place]),
-            "contagion": None if added is None else _share(added[:, place]),
+            "probability": _share(sample, fails[:, place], starts),
+            "contagion": None if added is None else _share(sample, added[:, place], starts),
         }
         for place, name in enumerate(run.entities)
         if place != entity and fails[:, place].any()
@@ -97,8 +101,9 @@ def failure_links(run: Result) -> pa.Table:
     Raises
     ------
     InputError
-        No scenario ran with first_round and full.
+        No scenario ran with first_round and full; or paths were not drawn independently.
     """
+    check_plain(run, "who takes whom along")
     pairs = run.contagion_pairs()
     if not pairs:
         raise bad_argument(
@@ -144,9 +149,12 @@ def _moments(run: Result, scenario: int) -> NDArray[np.int32]:
     return moment
 
 
-def _share(holds: NDArray[np.bool_]) -> dict[str, float]:
-    share = float(holds.mean())
-    return {"value": share, "standard_error": float(binomial_error(share, len(holds)))}
+def _share(sample: PathSample, holds: NDArray[np.bool_], among: NDArray[np.bool_]) -> dict[str, float]:
+    if sample.is_plain:
+        share = float(holds[among].mean())
+        return {"value": share, "standard_error": float(binomial_error(share, int(among.sum())))}
+    share, error = sample.mean(holds, among)
+    return {"value": share, "standard_error": error}
 
 
 def _linked(system: System) -> NDArray[np.bool_]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .arguments import whole_number
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
+from .drawing import AS_CONTRACTED, Drawing
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .estimates import ScenarioRun
 from .factor_paths import FactorPaths, check_factor_paths, read_factor_paths
@@ -40,6 +41,7 @@ class Job:
     runs : tuple of ScenarioRun
         One for each of the program's scenarios.
     factors : FactorPaths
+    drawing : Drawing
     """
 
     system: System
@@ -48,10 +50,15 @@ class Job:
     program: Program
     runs: tuple[ScenarioRun, ...]
     factors: FactorPaths
+    drawing: Drawing = AS_CONTRACTED
+
+    def drawn(self, drawing: Drawing) -> Job:
+        """The same question on draws that are made otherwise."""
+        return replace(self, drawing=drawing)
 
     def block(self, seed: int, first_path: int, paths: int) -> Block:
         """A range of paths, as a backend takes it."""
-        return Block(seed, first_path, paths, self.factors.of(first_path, paths))
+        return Block(seed, first_path, paths, self.factors.of(first_path, paths), self.drawing)
 
 
 def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factors: Any) -> Job:

@@ -79,10 +79,25 @@ def series_rows(run: Result, first_path: int = 0) -> Iterator[Piece]:
             }
 
 
+def weight_rows(run: Result, first_path: int = 0) -> Iterator[Piece]:
+    """Rows of the table `weights`; there are none where all paths weigh the same."""
+    if run.weights is None:
+        return
+    names, flat = _categories(run.scenarios), run.weights.reshape(-1)
+    for rows in _pieces(len(flat)):
+        scenario, path = np.divmod(np.arange(rows.start, rows.stop, dtype=np.int64), run.paths)
+        yield {
+            "scenario": names(scenario),
+            "path": pa.array(path + first_path),
+            "weight": pa.array(flat[rows]),
+        }
+
+
 ROWS: Final[dict[str, Callable[[Result, int], Iterator[Piece]]]] = {
     "entities": entity_rows,
     "measures": measure_rows,
     "series": series_rows,
+    "weights": weight_rows,
 }
 
 

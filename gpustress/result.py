@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from .dependent_estimates import contagion_shares, curve_shares, failure_shares
 from .estimates import (
     FIGURES,
     QUANTILES,
+    Named,
     ScenarioRun,
     check_contagion,
+    contagion_of_shares,
     contagion_pairs,
     contagion_table,
+    failure_curve_of_shares,
     failure_curve_table,
+    failures_of_shares,
     failures_table,
     rows_table,
 )
+from .path_sample import PathSample
 from .sampling import binomial_error, mean_with_error, quantile_with_error
 from .schema import CAUSES
+from .variance_reduction import VarianceReduction, check_same_weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +71,7 @@ class MeasureResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Named):
     """What a run gives: S runs (scenarios x effects), P paths, N entities, T periods; arrays are read-only.
 
     Attributes
@@ -96,6 +103,11 @@ class Result:
         What was asked for by ``record``.
     exact_finishes : ndarray (S,) of int64
         Path-periods whose settlement was finished exactly.
+    variance_reduction : VarianceReduction or None
+        How the paths were drawn; None: each by itself.
+    weights : ndarray (S, P) of float64, or None
+        What each path weighs in an estimate; None: all weigh the same. Estimates of a run with `variance_reduction` go
+        through `sample`, lest an error or a figure be wrong.
     """
 
     system: System
@@ -114,9 +126,13 @@ class Result:
     measures: Mapping[str, MeasureResult]
     series: Mapping[str, NDArray[np.float64]]
     exact_finishes: NDArray[np.int64]
+    variance_reduction: VarianceReduction | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays and mappings read-only."""
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _frozen(self.weights))
         for name in ("failed_at", "cause", "lowest_liquidity", "final_cash", "exact_finishes"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
         series = {name: _frozen(values) for name, values in self.series.items()}
@@ -145,24 +161,22 @@ class Result:
 
         return result_html(self)
 
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """Names of the runs: the first axis of every array."""
-        return tuple(run.name for run in self.runs)
+    def sample(self, place: int) -> PathSample:
+        """What the paths of a run are as a sample: which were drawn together, what each weighs.
 
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """Names of the entities: the last axis of `failed_at` and its like."""
-        return self.system.entity_names
-
-    @property
-    def periods(self) -> int:
-        """Number of periods, T."""
-        return self.system.settings.periods
+        Parameters
+        ----------
+        place : int
+            In `runs`.
+        """
+        if self.variance_reduction is None:
+            return PathSample(self.paths)
+        weights = None if self.weights is None else self.weights[place]
+        return self.variance_reduction.sample(self.paths, weights)
 
     @cached_property
     def failure_counts(self) -> NDArray[np.int64]:
-        """How many paths fail of each cause in each period.
+        """How many paths fail of each cause in each period, whatever they weigh.
 
         Returns
         -------
@@ -189,9 +203,12 @@ class Result:
         Returns
         -------
         pyarrow.Table
-            scenario, entity, cause (``any`` first), probability, standard_error (binomial), mean_period (null
-            where nobody fails), and a grid's coordinates.
+            scenario, entity, cause (``any`` first), probability, standard_error (binomial where paths are
+            independent), mean_period (null where nobody fails), and a grid's coordinates.
         """
+        if self.variance_reduction is not None:
+            (share, error), period = failure_shares(self)
+            return failures_of_shares(self, share, error, period)
         return failures_table(self, self.failure_counts)
 
     def failure_curve(self) -> pa.Table:
@@ -200,8 +217,11 @@ class Result:
         Returns
         -------
         pyarrow.Table
-            scenario, entity, period, probability, standard_error (binomial), and a grid's coordinates.
+            scenario, entity, period, probability, standard_error (binomial where paths are independent), and a
+            grid's coordinates.
         """
+        if self.variance_reduction is not None:
+            return failure_curve_of_shares(self, *curve_shares(self))
         return failure_curve_table(self, self.failure_counts)
 
     def measure_summary(self) -> pa.Table:
@@ -219,7 +239,7 @@ class Result:
             for run in range(len(self.runs))
             for measure, result in self.measures.items()
             for figure in FIGURES
-            for statistic, value, error in self._statistics(figure, getattr(result, figure)[run])
+            for statistic, value, error in self._statistics(run, figure, getattr(result, figure)[run])
         ]
         return rows_table("measure_summary", self, rows)
 
@@ -235,10 +255,16 @@ class Result:
         Raises
         ------
         InputError
-            No scenario ran with both.
+            No scenario ran with both; or paths weigh differently, and not the same in both.
         """
         check_contagion(self.runs)
+        check_same_weight(self, "what contagion adds")
         pairs = self.contagion_pairs()
+        if self.variance_reduction is not None:
+            fails = self.failed_at < self.periods
+            each = [contagion_shares(fails[alone], fails[full], self.sample(full)) for alone, full in pairs]
+            shares = {name: np.stack([found[name] for found, _ in each]) for name in each[0][0]}
+            return contagion_of_shares(self, shares, np.stack([error for _, error in each]), pairs)
         counts = {
             name: np.empty((len(pairs), len(self.entities)), dtype=np.int64)
             for name in ("first_round", "full", "added", "spared")
@@ -267,8 +293,16 @@ class Result:
 
         write_report(self, path, answers=answers)
 
-    def _statistics(self, figure: str, values: NDArray[np.generic]) -> Iterable[tuple[str, float, float]]:
+    def _statistics(self, run: int, figure: str, values: NDArray[Any]) -> Iterable[tuple[str, float, float]]:
         """Statistic, value and standard error, of one measure's figure on all paths of one run."""
+        if self.variance_reduction is not None:
+            sample, pays = self.sample(run), values < self.periods if figure == "payback" else None
+            yield ("mean", *sample.mean(values, among=pays))
+            for name, level in QUANTILES.items():
+                yield (name, *sample.quantile(values, level))
+            if pays is not None:
+                yield ("share_never", *sample.mean(~pays))
+            return
         ordered = np.sort(values)
         if figure == "payback":
             paid_back = int(np.searchsorted(ordered, self.periods))

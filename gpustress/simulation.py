@@ -15,6 +15,7 @@ from .job import Job, check_paths, check_seed, parse_record, prepare
 from .memory import budget
 from .progress import Hook, reporting
 from .result import MeasureResult, Result
+from .variance_reduction import VarianceReduction, read_variance_reduction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +39,7 @@ def simulate(
     memory: str | int | None = None,
     progress: bool | Hook = False,
     factors: Any = None,
+    variance_reduction: str | VarianceReduction | None = None,
 ) -> Result:
     """Simulate a system: who fails, when and why, and what its measures come to.
 
@@ -68,6 +70,9 @@ def simulate(
         True: a bar on standard error where that is a terminal. A callable gets (done, total) path-scenarios.
     factors : anything that speaks Arrow, optional
         Factor paths of one's own: columns path, period, and one for each factor given.
+    variance_reduction : str, Antithetic, QuasiMonteCarlo or ImportanceSampling, optional
+        ``antithetic``, ``quasi``, ``importance:ENTITY``, or what these stand for with other settings.
+        How the paths are drawn; by default each by itself. Every estimate that the result gives honours it.
 
     Returns
     -------
@@ -84,11 +89,17 @@ def simulate(
         As `backend="auto"` passes over a backend that should work here and does not; once a process.
     """
     job = prepare(system, scenarios, effects, factors)
+    reduction = read_variance_reduction(variance_reduction)
+    if paths is None and job.factors.paths is None and reduction is not None:
+        paths = reduction.default_paths
     paths, seed = check_paths(paths, job.factors), check_seed(seed)
     series = parse_record(system, record)
     chosen = get_backend(backend, threads=threads, devices=devices)
+    if reduction is not None:
+        reduction.check_paths(paths)
+        job = job.drawn(reduction.drawing(job, seed, paths, chosen))
     size = plan(job.program, chosen, paths, len(series), budget(memory))
-    arrays = ResultArrays(job.program, paths, len(series))
+    arrays = ResultArrays(job.program, paths, len(series), job.drawing.tilt is not None)
     with reporting(progress) as report:
         total = len(job.runs) * paths
         report(0, total)
@@ -99,7 +110,7 @@ def simulate(
             arrays.put(first, outcome)
             del outcome  # before the next one is there
             report(len(job.runs) * (first + count), total)
-    return arrays.result(job, seed, chosen.name, tuple(series))
+    return arrays.result(job, seed, chosen.name, tuple(series), reduction)
 
 
 def result_bytes(program: Program, paths: int, series: int) -> int:
@@ -152,7 +163,7 @@ def check_finite(job: Job, outcome: Outcome, first_path: int) -> None:
 class ResultArrays:
     """A result's arrays while blocks fill them."""
 
-    def __init__(self, program: Program, paths: int, series: int):
+    def __init__(self, program: Program, paths: int, series: int, weighted: bool = False):
         self._program = program
         scenarios = len(program.scenarios)
         by_entity = (scenarios, paths, program.entity_count)
@@ -170,6 +181,7 @@ class ResultArrays:
             "payback": np.empty(by_measure, dtype=np.int16),
         }
         self._series = np.empty((series, scenarios, paths, program.periods))
+        self._weights = np.empty((scenarios, paths, int(weighted)))
         self._exact = np.zeros(scenarios, dtype=np.int64)
 
     def put(self, first_path: int, outcome: Outcome) -> None:
@@ -180,9 +192,17 @@ class ResultArrays:
         for name, array in self._measure.items():
             array[:, :, place] = np.moveaxis(getattr(outcome, name), 2, 0)
         self._series[:, :, place] = np.moveaxis(outcome.series, 2, 0)
+        self._weights[:, place] = outcome.weight
         self._exact += outcome.exact_finishes
 
-    def result(self, job: Job, seed: int, backend: str, series: Sequence[str]) -> Result:
+    def result(
+        self,
+        job: Job,
+        seed: int,
+        backend: str,
+        series: Sequence[str],
+        variance_reduction: VarianceReduction | None = None,
+    ) -> Result:
         """The whole, named."""
         return Result(
             system=job.system,
@@ -201,4 +221,6 @@ class ResultArrays:
             },
             series=dict(zip(series, self._series, strict=True)),
             exact_finishes=self._exact,
+            variance_reduction=variance_reduction,
+            weights=self._weights[:, :, 0] if self._weights.size else None,
         )

@@ -14,6 +14,7 @@ from .backends import AUTO, get_backend
 from .errors import bad_argument, nearest
 from .job import Job, check_paths, check_seed, prepare
 from .schema import CAUSES, OUTSIDE, RANKS
+from .variance_reduction import VarianceReduction, read_variance_reduction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,12 +71,13 @@ def replay(
     effects: str | Sequence[str] = "full",
     backend: str = AUTO,
     factors: Any = None,
+    variance_reduction: str | VarianceReduction | None = None,
 ) -> Replay:
     """Simulate one path again, and keep everything: the same numbers to the bit as in the run.
 
     Parameters
     ----------
-    system, scenarios, seed, effects, backend, factors
+    system, scenarios, seed, effects, backend, factors, variance_reduction
         As in the run.
     path : int
         The path's number, from 0.
@@ -98,7 +100,11 @@ def replay(
         raise bad_argument("path", path, "is no path", "Give the number of a path, from 0.")
     check_paths(wanted + 1, job.factors)
     number = _scenario(job, scenario)
-    trace = get_backend(backend).trace(job.program, job.block(seed, wanted, 1), number)
+    chosen = get_backend(backend)
+    reduction = read_variance_reduction(variance_reduction)
+    if reduction is not None:
+        job = job.drawn(reduction.drawing(job, seed, wanted + 1, chosen))
+    trace = chosen.trace(job.program, job.block(seed, wanted, 1), number)
     happened = {name: array[0] for name, array in trace.arrays.items()}
     return Replay(job.runs[number].name, wanted, seed, **_tables(job, happened))
 

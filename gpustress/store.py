@@ -30,14 +30,19 @@ from .result import MeasureResult, Result
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, STORED, SUMMARIES
 from .schema import CAUSES
 from .system import read_system
+from .variance_reduction import from_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT: Final = "gpustress result"
-FORMAT_VERSION: Final = 1  # of the folder's layout; rises when an older reader would misread it
+# Of the folder's layout; rises when an older reader would misread it. The second tells of variance reduction, and is
+# written where there is some.
+FORMAT_VERSIONS: Final = (1, 2)
 MANIFEST: Final = "run.json"
 SYSTEM: Final = "system"
+REDUCTION: Final = "variance_reduction"
+WEIGHTS: Final = "weights"
 REPORT: Final = "report.html"  # made beside a result, and out of date with it
 _KEYS: Final = {  # of the manifest, and what they hold
     "versions": dict, "seed": int, "paths": int, "backend": str, "digest": str, "factors_digest": str,
@@ -163,6 +168,9 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
     values = _read_arrays(
         place, "series", (len(manifest["series"]), *shape, system.settings.periods), {"value": np.float64}
     )["value"]
+    weights = None
+    if f"{WEIGHTS}.parquet" in manifest["files"]:
+        weights = _read_arrays(place, WEIGHTS, shape, {"weight": np.float64})["weight"]
     return Result(
         system=system,
         scenario_table=scenarios,
@@ -180,6 +188,8 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
         series={name: values[i] for i, name in enumerate(manifest["series"])},
         exact_finishes=np.array(manifest["exact_finishes"], dtype=np.int64),
         **by_entity,
+        variance_reduction=from_data(manifest.get(REDUCTION)),
+        weights=weights,
     )
 
 
@@ -194,16 +204,18 @@ def _write_files(run: Result, folder: Path) -> None:
             table.replace_schema_metadata(None), folder / f"{name}.parquet", compression="zstd",
             row_group_size=ROW_GROUP,
         )  # fmt: skip
-    for name in STORED:
+    for name in (*STORED, *([] if run.weights is None else [WEIGHTS])):
         with PathTable(folder / f"{name}.parquet", name) as table:
             table.add(run)
+    reduction = run.variance_reduction
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSIONS[reduction is not None],
         "tables_version": RESULT_SCHEMA_VERSION,
         "versions": versions(),
         "seed": run.seed,
         "paths": run.paths,
+        **({} if reduction is None else {REDUCTION: reduction.as_data()}),
         "backend": run.backend,
         "digest": run.digest,
         "factors_digest": run.factors_digest,
@@ -273,9 +285,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _fault(MANIFEST, "is not the manifest of a result", _AGAIN)
     version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in FORMAT_VERSIONS:
         raise _fault(MANIFEST, "this version of gpustress does not read this format",
-                     f"Read it with the version that wrote it; this one reads format {FORMAT_VERSION}.",
+                     f"Read it with the version that wrote it; this one reads format {FORMAT_VERSIONS[-1]}.",
                      "format_version", shown(version))  # fmt: skip
     if manifest.get(CHECKSUM) != content_checksum(manifest):
         raise _fault(MANIFEST, "is not as it was written: its checksum differs", _AGAIN)
@@ -313,6 +325,8 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
             good = value >= (key == "paths")
         if not good:
             raise _fault(MANIFEST, "the key does not hold what it has to", _AGAIN, key, shown(value))
+    if (REDUCTION in manifest) != (manifest["format_version"] == FORMAT_VERSIONS[1]):
+        raise _fault(MANIFEST, "the key does not fit the format's version", _AGAIN, REDUCTION)
     if "gpustress" not in manifest["versions"]:
         raise _fault(MANIFEST, "the key does not tell the version of gpustress", _AGAIN, "versions")
 

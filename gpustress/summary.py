@@ -9,13 +9,16 @@ import numpy as np
 
 from .book import path_losses, read_book
 from .dates import period_label
+from .dependent_estimates import curve_shares
 from .estimates import ANY_CAUSE
 from .failure_order import first_to_fail, followers
-from .risk import expected_shortfall, value_at_risk
-from .sampling import CONFIDENCE, binomial_error, mean_with_error
+from .risk import sample_expected_shortfall, sample_value_at_risk
+from .sampling import CONFIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
     from .result import Result
     from .risk import RiskEstimate
@@ -38,12 +41,13 @@ def summarise(run: Result) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``system``, ``paths``, ``seed``, ``backend``, ``digest``, ``confidence``, and ``runs``: for each
-        scenario and effects its ``entities`` (probability of failing, median period, causes, contagion where
-        first_round and full both ran), ``expected_failures``, ``first_failures`` (who is the first to fail, and
-        who then follows), ``measures``, ``book`` (None without positions) and ``exact_finishes``.
+        ``system``, ``paths``, ``seed``, ``variance_reduction`` (where there is some), ``backend``, ``digest``,
+        ``confidence``, and ``runs``: for each scenario and effects its ``entities`` (probability of failing, median
+        period, causes, contagion where first_round and full both ran), ``expected_failures``, ``first_failures``
+        (who is the first to fail, and who then follows), ``measures``, ``book`` (None without positions) and
+        ``exact_finishes``.
     """
-    settings = run.system.settings
+    settings, reduction = run.system.settings, run.variance_reduction
     contagion = _contagion(run)
     failures = _grouped(run.failures().to_pylist(), "scenario", "entity")
     measures = _grouped(run.measure_summary().to_pylist(), "scenario", "measure")
@@ -68,7 +72,7 @@ def summarise(run: Result) -> dict[str, Any]:
                     for i, entity in enumerate(run.entities)
                 ],
                 "expected_failures": _estimate(
-                    *mean_with_error((run.failed_at[place] < run.periods).sum(axis=1))
+                    *run.sample(place).mean((run.failed_at[place] < run.periods).sum(axis=1))
                 ),
                 "first_failures": _first_failures(run, place),
                 "measures": [
@@ -91,6 +95,7 @@ def summarise(run: Result) -> dict[str, Any]:
         },
         "paths": run.paths,
         "seed": run.seed,
+        **({} if reduction is None else {"variance_reduction": reduction.as_data()}),
         "backend": run.backend,
         "digest": run.digest,
         "confidence": CONFIDENCE,
@@ -118,7 +123,11 @@ def _grouped(
 
 def _median_periods(run: Result) -> list[list[int | None]]:
     """Period by which half of an entity's failures have come, by run and entity; None for no failure."""
-    failed = run.failure_counts.sum(axis=2).cumsum(axis=2)
+    failed: NDArray[Any]
+    if run.weights is None:
+        failed = run.failure_counts.sum(axis=2).cumsum(axis=2)
+    else:
+        failed, _ = curve_shares(run)
     half = (2 * failed >= failed[:, :, -1:]).argmax(axis=2)
     return [
         [int(period) if total else None for period, total in zip(periods, totals, strict=True)]
@@ -129,7 +138,7 @@ def _median_periods(run: Result) -> list[list[int | None]]:
 def _contagion(run: Result) -> dict[tuple[int, str], dict[str, Any]]:
     """The row of `Result.contagion` for each full run and entity, where first_round ran too."""
     pairs = run.contagion_pairs()
-    if not pairs:
+    if not pairs or run.weights is not None:  # a path weighs otherwise where it is judged alone
         return {}
     rows = iter(run.contagion().to_pylist())
     return {(full, entity): next(rows) for _, full in pairs for entity in run.entities}
@@ -162,12 +171,12 @@ def _entity(
 
 def _first_failures(run: Result, place: int) -> list[dict[str, Any]]:
     """The likeliest to be the first to fail, each with its followers."""
-    share = first_to_fail(run, place).mean(axis=0)
+    share, error = run.sample(place).share(first_to_fail(run, place))
     order = [int(i) for i in np.argsort(-share, kind="stable")[:FIRST] if share[i]]
     return [
         {
             "entity": run.entities[i],
-            "probability": _estimate(float(share[i]), float(binomial_error(float(share[i]), run.paths))),
+            "probability": _estimate(float(share[i]), float(error[i])),
             "followers": followers(run, place, i),
         }
         for i in order
@@ -195,14 +204,14 @@ def _books(run: Result) -> list[dict[str, Any] | None]:
         return [None] * len(run.runs)
     by_entity = book.loss_by_entity(run.system.settings, len(run.entities), None)
     figures: list[dict[str, Any] | None] = []
-    for failed_at in run.failed_at:
-        loss = path_losses(by_entity, failed_at)
+    for place, failed_at in enumerate(run.failed_at):
+        loss, sample = path_losses(by_entity, failed_at), run.sample(place)
         figures.append(
             {
                 "positions": len(book.names),
-                "expected_loss": _estimate(*mean_with_error(loss)),
-                "value_at_risk": _interval(value_at_risk(loss, LEVEL)),
-                "expected_shortfall": _interval(expected_shortfall(loss, LEVEL)),
+                "expected_loss": _estimate(*sample.mean(loss)),
+                "value_at_risk": _interval(sample_value_at_risk(sample, loss, LEVEL)),
+                "expected_shortfall": _interval(sample_expected_shortfall(sample, loss, LEVEL)),
             }
         )
     return figures

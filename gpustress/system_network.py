@@ -59,7 +59,10 @@ def _replay(run: Result, scenario: str | None, path: int, factors: Any) -> Repla
     chosen = run.runs[0 if scenario is None else names.index(scenario)]
     table = run.scenario_table.drop_columns("effects")
     table = table.filter(pc.equal(table["scenario"], chosen.scenario))
-    return replay(run.system, table, path=path, seed=run.seed, effects=chosen.effects, factors=factors)
+    return replay(
+        run.system, table, path=path, seed=run.seed, effects=chosen.effects, factors=factors,
+        variance_reduction=run.variance_reduction,
+    )  # fmt: skip
 
 
 def _tables(system: System, happened: Replay, period: int) -> tuple[pa.Table, pa.Table]:

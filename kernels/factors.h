@@ -12,13 +12,42 @@ struct Uniforms {
     real u[4];
 };
 
-GPUSTRESS_FUNCTION Uniforms draw_uniforms(word seed, word identity, word first_path, word block, word stream) {
+// Antithetic paths 2q and 2q + 1 have the words of path q, the second of them with every bit turned: its u is 1 - u, exactly.
+GPUSTRESS_FUNCTION Uniforms draw_uniforms(const Job& job, word identity, word first_path, word block, word stream) {
+    const word paired = (word)job.antithetic;
     Uniforms drawn;
     for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
-        const Words words = draw_words(seed, identity, first_path + (word)lane, block, stream);
-        for (int i = 0; i < 4; ++i) set_lane(drawn.u[i], lane, uniform(words.w[i]));
+        const word path = first_path + (word)lane, turned = (word)0 - (path & paired);
+        const Words words = draw_words(job.seed, identity, path >> paired, block, stream);
+        for (int i = 0; i < 4; ++i) set_lane(drawn.u[i], lane, uniform(words.w[i] ^ turned));
     }
     return drawn;
+}
+
+// u of a dimension of scrambled Sobol points: path p is point p >> scramble_bits of the scramble that its low bits name.
+GPUSTRESS_FUNCTION real point_uniforms(const Job& job, int dimension, word first_path) {
+    const word* directions = job.directions + (integer)dimension * job.point_bits;
+    word point = 0, digits = 0;
+    real u = all_lanes(0.0);
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
+        const word path = first_path + (word)lane, wanted = path >> job.scramble_bits;
+        const word scramble = path - (wanted << job.scramble_bits);
+        int bit = 0;
+        GPUSTRESS_ROLLED
+        for (word changed = point ^ wanted; changed != 0; changed >>= 1, ++bit)
+            if (changed & 1) digits ^= directions[bit];
+        point = wanted;
+        set_lane(u, lane, uniform(digits ^ job.shifts[scramble * (word)job.dimensions + (word)dimension]));
+    }
+    return u;
+}
+
+// Which lanes have tilted draws, as 0 or 1: of a group of paths, a power of two, all but the first.
+GPUSTRESS_FUNCTION real tilted_lanes(const Job& job, word first_path) {
+    real tilted = all_lanes(0.0);
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane)
+        set_lane(tilted, lane, ((first_path + (word)lane) & (word)(job.mixture - 1)) != 0 ? 1.0 : 0.0);
+    return tilted;
 }
 
 // Whether z of factor k reaches a factor that moves, its own or a correlated one.
@@ -29,22 +58,62 @@ GPUSTRESS_FUNCTION bool needs_normals(const Program& p, int scenario, int k) {
     return false;
 }
 
+// The components of all normals of a path: u of each, then its inverse normal, four at a time.
+GPUSTRESS_STEP void draw_components(const Team& team, const Program& p, const Job& job, const State& s, int scenario, word path) {
+    team.each(p.factors * p.components, [&](int i) {
+        const int k = i / p.components, c = i % p.components;
+        if (!needs_normals(p, scenario, k)) return;
+        s.component[i] = c < p.periods ? point_uniforms(job, job.normal_dimension[k * p.periods + c], path) : all_lanes(0.5);
+    });
+    team.each(p.factors * p.components / 4, [&](int i) {
+        if (!needs_normals(p, scenario, 4 * i / p.components)) return;
+        real u[4];
+        for (int c = 0; c < 4; ++c) u[c] = s.component[4 * i + c];
+        inverse_normals<4>(u, s.component + 4 * i);
+    });
+}
+
+// z(t) of a factor from its components.
+GPUSTRESS_FUNCTION real bridged(const Program& p, const Job& job, const State& s, int k, int t) {
+    real z = all_lanes(0.0);
+    GPUSTRESS_ROLLED
+    for (int c = 0; c < p.periods; ++c)
+        z = fused(all_lanes(job.bridge[(integer)t * p.periods + c]), s.component[k * p.components + c], z);
+    return z;
+}
+
+// Normals of four periods drift on the tilted lanes; tilt: ln of what a path is likelier among them.
+GPUSTRESS_STEP void tilt_normals(const Program& p, const Job& job, const State& s, int scenario, int k, int t, word path) {
+    const double* drift = job.drift + ((integer)scenario * p.factors + k) * p.periods;
+    const real tilted = tilted_lanes(job, path);
+    for (int i = 0; i < 4 && t + i < p.periods; ++i) {
+        const real z = fused(tilted, all_lanes(drift[t + i]), s.normals[4 * k + i]);
+        s.normals[4 * k + i] = z;
+        s.tilt[k] = fused(all_lanes(drift[t + i]), z - 0.5 * drift[t + i], s.tilt[k]);
+    }
+}
+
 // Every fourth period the next block of normals, every second one the next block of jumps.
-GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const State& s, int scenario, int t, word seed, word path) {
+GPUSTRESS_STEP void draw_factors(const Team& team, const Program& p, const Job& job, const State& s, int scenario, int t, word path) {
     if (t % 4 == 0)
         team.each(p.factors, [&](int k) {
             if (!needs_normals(p, scenario, k)) {
                 for (int i = 0; i < 4; ++i) s.normals[4 * k + i] = all_lanes(0.0);
                 return;
             }
-            const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 4), NORMALS_STREAM);
-            inverse_normals<4>(drawn.u, s.normals + 4 * k);
+            if (p.components != 0) {
+                for (int i = 0; i < 4 && t + i < p.periods; ++i) s.normals[4 * k + i] = bridged(p, job, s, k, t + i);
+            } else {
+                const Uniforms drawn = draw_uniforms(job, p.factor_ids[k], path, (word)(t / 4), NORMALS_STREAM);
+                inverse_normals<4>(drawn.u, s.normals + 4 * k);
+            }
+            if (p.tilts != 0) tilt_normals(p, job, s, scenario, k, t, path);
         });
     if (t % 2 == 0)
         team.each(p.factors, [&](int k) {
             s.jump[2 * k] = s.jump[2 * k + 1] = all_lanes(0.0);
             if (!(p.jump_probability[k] > 0.0)) return;
-            const Uniforms drawn = draw_uniforms(seed, p.factor_ids[k], path, (word)(t / 2), JUMPS_STREAM);
+            const Uniforms drawn = draw_uniforms(job, p.factor_ids[k], path, (word)(t / 2), JUMPS_STREAM);
             for (int i = 0; i < 2; ++i) {
                 const mask jumps = drawn.u[2 * i] < p.jump_probability[k];
                 if (!some_lane(jumps)) continue;

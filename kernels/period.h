@@ -33,8 +33,10 @@ GPUSTRESS_FUNCTION void begin_path(const Team& team, const Program& p, const Job
         const real nothing = all_lanes(0.0);
         s.measures[m] = {nothing, nothing, nothing, all_lanes(infinity()), nothing, nothing};
     });
+    team.each(p.tilts, [&](int i) { s.tilt[i] = all_lanes(0.0); });
     open_books(team, p, s);
-    draw_limits(team, p, s, scenario, job.seed, first);
+    draw_limits(team, p, job, s, scenario, first);
+    if (p.components != 0) draw_components(team, p, job, s, scenario, first);
 }
 
 // Simulate the paths `path` to `path + lanes - 1` of the block under one scenario.
@@ -45,12 +47,13 @@ GPUSTRESS_FUNCTION Counts simulate_path(const Team& team, const Program& p, cons
     begin_path(team, p, job, s, scenario, path);
     for (int t = 0; t < p.periods; ++t) {
         GPUSTRESS_STAGE(draws);
-        draw_factors(team, p, s, scenario, t, job.seed, (word)(job.first_path + path));
+        draw_factors(team, p, job, s, scenario, t, (word)(job.first_path + path));
         GPUSTRESS_STAGE(factors);
         step_factors(team, p, job, s, scenario, t, path);
         raise_powers(team, p, s);
         GPUSTRESS_STAGE(credit);
         if (effects != NO_EFFECTS) credit_events(team, p, s, scenario, t);
+        if (effects != NO_EFFECTS && p.tilts != 0) tilt_credit(team, p, job, s, scenario, t);
         GPUSTRESS_STAGE(billing);
         bill(team, p, s, scenario, t, effects);
         GPUSTRESS_STAGE(settlement);

@@ -30,10 +30,12 @@ typedef signed char code8;
     X(index32, held_start) X(index32, held_column) X(index32, issued_start) X(index32, issued_column) \
     X(index32, book_start) X(index32, book_column)
 
-// type, name: counts (`triggers` of entities with a solvency trigger, `powers` of distinct rows of sensitivities), and rates.
+// type, name: counts (`triggers` of entities with a solvency trigger, `powers` of distinct rows of sensitivities, `components`
+// that are kept of a factor's normals, `tilts` that are kept of a path), and rates.
 #define GPUSTRESS_PROGRAM_NUMBERS(X) \
     X(index32, scenarios) X(index32, periods) X(index32, entities) X(index32, factors) X(index32, flows) X(index32, loans) \
     X(index32, capex_count) X(index32, measures_count) X(index32, depths) X(index32, triggers) X(index32, powers) \
+    X(index32, components) X(index32, tilts) \
     X(double, period_years) X(double, alpha) X(double, beta)
 
 struct Program {
@@ -71,9 +73,24 @@ struct Trace {
     double* estate;  // (P, T)
 };
 
+// type, name: how the draws of a path are made (gpustress/drawing.py). All 0: as the contract on draws has it. Antithetic
+// pairs; quasi-random points of `dimensions` with 2^scramble_bits scrambles; tilted draws on all paths of a group of `mixture`
+// but the first.
+#define GPUSTRESS_DRAWING_NUMBERS(X) \
+    X(index32, antithetic) X(index32, dimensions) X(index32, point_bits) X(index32, scramble_bits) X(index32, mixture)
+#define GPUSTRESS_DRAWING_ARRAYS(X) \
+    X(word, directions) X(word, shifts) X(index32, normal_dimension) X(index32, credit_dimension) X(double, bridge) \
+    X(double, drift) X(double, twist) X(double, log_twist)
+
 // A block: paths first_path to first_path + paths - 1 of every scenario, and where its outcome goes. Shapes as in
 // gpustress.backends.base.Outcome.
 struct Job {
+#define X(type, name) type name;
+    GPUSTRESS_DRAWING_NUMBERS(X)
+#undef X
+#define X(type, name) const type* name;
+    GPUSTRESS_DRAWING_ARRAYS(X)
+#undef X
     word seed;
     integer first_path, paths;
     index32 series_count;
@@ -86,6 +103,7 @@ struct Job {
     double *lowest_liquidity, *final_cash, *total, *npv, *trough;
     short* payback;
     double* series;
+    double* weight;
     integer *exact_finishes, *updates;  // (S,)
     const Trace* trace;  // null, but for a replay
 };

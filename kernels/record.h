@@ -1,5 +1,6 @@
 // Step 7: record. What is kept of every path.
 #pragma once
+#include "elementary.h"
 #include "state.h"
 #include "team.h"
 
@@ -75,8 +76,19 @@ GPUSTRESS_STEP void record_trace(const Team& team, const Program& p, const Job& 
     put(trace.cause, p.entities, s.cause, 1);
 }
 
+// What a path weighs: how likely it is as the contract draws it, over how likely among the paths of its group, one drawn so and
+// the others tilted (the balance heuristic: Veach and Guibas 1995). At most the size of the group.
+GPUSTRESS_STEP void record_weight(const Program& p, const Job& job, const State& s, integer row, int lanes) {
+    real log_ratio = all_lanes(0.0);
+    GPUSTRESS_ROLLED
+    for (int i = 0; i < p.tilts; ++i) log_ratio = log_ratio + s.tilt[i];
+    const double plain = 1.0 / job.mixture;
+    put_lanes(1.0 / fused(all_lanes(1.0 - plain), exponential(log_ratio), all_lanes(plain)), job.weight + row, 1, lanes);
+}
+
 GPUSTRESS_STEP void record_path(const Team& team, const Program& p, const Job& job, const State& s, int scenario, integer path, int lanes) {
     const integer row = (integer)scenario * job.paths + path;
+    if (p.tilts != 0 && team.leads()) record_weight(p, job, s, row, lanes);
     team.each(p.entities, [&](int i) {
         for (int lane = 0; lane < lanes; ++lane) {
             job.failed_at[(row + lane) * p.entities + i] = (short)lane_of(s.failed_at[i], lane);

@@ -4,6 +4,7 @@
 
 #define GPUSTRESS_STATE_ARRAYS(X) \
     X(normals, 4 * p.factors) X(jump, 2 * p.factors) X(y, p.factors) X(observed, p.factors) X(log_ratio, p.factors) X(power, p.powers) \
+    X(component, p.factors * p.components) X(tilt, p.tilts) \
     X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) \
     X(stops_at, p.entities + 1) X(going, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
     X(deposit, p.entities) X(own, p.entities) X(receipts, p.entities) \

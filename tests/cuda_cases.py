@@ -14,6 +14,8 @@ from bits import same_bits
 from clearing import DEBT, Network, Payment
 from gpustress.backends.base import Backend, Block, Outcome, Series, SeriesKind
 from gpustress.compilation import compile_program
+from gpustress.drawing import Drawing, Tilt
+from gpustress.points import make_points
 from gpustress.program import Program
 
 Case = tuple[Program, Block]
@@ -31,6 +33,30 @@ def everything(seed: int) -> Case:
     program = compile_program(made, made.scenarios, strategies.EFFECTS)
     factor_paths = np.random.default_rng(seed).uniform(0.6, 1.5, (3, program.periods))
     return program, Block(seed, 3, 3, {1: factor_paths})
+
+
+def on_points(case: Case) -> Case:
+    """The same on quasi-random points, of which some draws have none."""
+    program, block = case
+    moves = np.arange(program.factor_count) != 1
+    hazardous = (program.hazard > 0.0).any(axis=0)
+    points = make_points(block.seed, 4, 8, moves, hazardous, program.periods)
+    return program, dataclasses.replace(block, drawing=Drawing(points=points))
+
+
+def antithetic(case: Case) -> Case:
+    """The same in pairs."""
+    program, block = case
+    return program, dataclasses.replace(block, drawing=Drawing(antithetic=True))
+
+
+def tilted(case: Case) -> Case:
+    """The same with a tilt of every draw."""
+    program, block = case
+    random, scenarios = np.random.default_rng(block.seed), len(program.scenarios)
+    drift = random.normal(size=(scenarios, program.factor_count, program.periods))
+    twist = random.uniform(0.5, 4.0, (scenarios, program.entity_count))
+    return program, dataclasses.replace(block, drawing=Drawing(tilt=Tilt(drift, twist)))
 
 
 def slow_ring() -> Case:

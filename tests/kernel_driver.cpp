@@ -1,5 +1,5 @@
-// Simulates a block, or clears a network, that a file holds and writes its outcome to another: the kernels for another
-// processor or under a sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
+// Simulates a block, clears a network or lets losses spread, as a file says, and writes the outcome to another: the kernels for
+// another processor or under a sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
 //
 //     kernel_driver LEVEL THREADS QUESTION OUTCOME
 //
@@ -13,6 +13,7 @@
 #include <string>
 #include <type_traits>
 
+#include "exposures.h"
 #include "levels.h"
 #include "network.h"
 #include "program.h"
@@ -69,6 +70,12 @@ struct Question {
 
     Job job() const {
         Job j{};
+#define X(type, name) j.name = static_cast<type>(number<stored<type>>("block." #name));
+        GPUSTRESS_DRAWING_NUMBERS(X)
+#undef X
+#define X(type, name) j.name = pointer<type>("block." #name);
+        GPUSTRESS_DRAWING_ARRAYS(X)
+#undef X
         j.seed = number<word>("block.seed");
         j.first_path = number<integer64>("block.first_path");
         j.paths = number<integer64>("block.paths");
@@ -78,7 +85,7 @@ struct Question {
 #undef X
 #define X(type, name) j.name = pointer<type>("outcome." #name);
         X(short, failed_at) X(code8, cause) X(double, lowest_liquidity) X(double, final_cash) X(double, total) X(double, npv)
-        X(double, trough) X(short, payback) X(double, series) X(integer64, exact_finishes) X(integer64, updates)
+        X(double, trough) X(short, payback) X(double, series) X(double, weight) X(integer64, exact_finishes) X(integer64, updates)
 #undef X
         return j;
     }
@@ -96,6 +103,19 @@ struct Question {
         return n;
     }
 
+    bool is_contagion() const { return arrays.count("exposures.nodes") != 0; }
+
+    Exposures exposures() const {
+        Exposures n{};
+#define X(type, name) n.name = static_cast<type>(number<stored<type>>("exposures." #name));
+        GPUSTRESS_EXPOSURES_NUMBERS(X)
+#undef X
+#define X(type, name) n.name = pointer<type>("exposures." #name);
+        GPUSTRESS_EXPOSURES_ARRAYS(X)
+#undef X
+        return n;
+    }
+
     Clearing clearing() const {
         Clearing c{};
         c.alpha = number<double>("job.alpha");
@@ -109,6 +129,25 @@ struct Question {
         X(double, payments) X(double, equity) X(index32, round) X(index32, rounds) X(double, error_bound)
 #undef X
         return c;
+    }
+
+    Contagion contagion() const {
+        Contagion j{};
+#define X(name) j.name = static_cast<decltype(j.name)>(number<integer64>("job." #name));
+        X(rule) X(rounds) X(imposed) X(shocks)
+#undef X
+        j.start = pointer<integer64>("job.start");
+        j.node = pointer<index32>("job.node");
+        j.loss = pointer<double>("job.loss");
+        j.cells = pointer<integer64>("outcome.cells");
+        j.moving = pointer<code8>("outcome.moving");
+        return j;
+    }
+
+    template <class T>
+    T* added(const std::string& name, std::size_t count) {
+        arrays[name] = {count * sizeof(T), std::make_unique<char[]>(count * sizeof(T))};
+        return pointer<T>(name);
     }
 
     bool is_traced() const { return arrays.count("trace.estate") != 0; }
@@ -132,24 +171,42 @@ struct Question {
     }
 };
 
+void spread(const Level& level, int threads, Question& question) {
+    std::vector<GroupCells> found;
+    const integer64 most = question.number<integer64>("job.most");
+    spread_groups(level, question.exposures(), question.contagion(), most, threads, found, [] { return false; });
+    std::size_t count = 0;
+    for (const GroupCells& cells : found) count += cells.count;
+    join(found, {question.added<index32>("outcome.node", count), question.added<double>("outcome.value", count),
+                 question.added<double>("outcome.other", count)});
+}
+
+void clear(const Level& level, int threads, const Question& question) {
+    clear_groups(level, question.network(), question.clearing(), threads, [] { return false; });
+}
+
+void simulate(const Level& level, int threads, const Question& question) {
+    Job job = question.job();
+    Trace trace{};
+    if (question.is_traced()) {
+        trace = question.trace();
+        job.trace = &trace;
+    }
+    run_groups(level, question.program(), job, threads, [] { return false; });
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
     if (count != 5) return 2;
+    Question question(arguments[3]);
     const Level& level = level_named(arguments[1]);
     const int threads = std::atoi(arguments[2]);
-    const Question question(arguments[3]);
-    const auto never = [] { return false; };
-    if (question.has_network()) {
-        clear_groups(level, question.network(), question.clearing(), threads, never);
-    } else {
-        Job job = question.job();
-        Trace trace{};
-        if (question.is_traced()) {
-            trace = question.trace();
-            job.trace = &trace;
-        }
-        run_groups(level, question.program(), job, threads, never);
-    }
+    if (question.is_contagion())
+        spread(level, threads, question);
+    else if (question.has_network())
+        clear(level, threads, question);
+    else
+        simulate(level, threads, question);
     question.write(arguments[4]);
 }

@@ -13,7 +13,7 @@ import build
 import gpustress as gs
 import strategies
 from build import Tables, examples
-from cuda_cases import differing, everything, slow_ring
+from cuda_cases import differing, everything, on_points, slow_ring, tilted
 from cuda_entry import CudaEntry, Shape
 from cuda_standin import ORDERS, compiler
 from gpustress.backends.base import Block
@@ -67,7 +67,8 @@ def test_the_cuda_entry_gives_natives_bits(
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_shape_and_order_gives_natives_bits(native: NativeBackend, shape: Shape, order: str) -> None:
     entry = CudaEntry(shape, order, seed=1)
-    assert differing(everything(3), entry, native) == []
+    for case in (everything(3), on_points(everything(3)), tilted(everything(3))):
+        assert differing(case, entry, native) == []
     program, block = slow_ring()
     assert entry.simulate(program, block).exact_finishes.tolist() == [0, 0, block.paths]
     assert differing((program, block), entry, native) == []

@@ -9,13 +9,13 @@ import pytest
 
 import gpustress as gs
 from broken_kernels import Barriers, BrokenKernels, Fault
-from cuda_cases import differing, everything, slow_ring, write_offs
+from cuda_cases import differing, everything, on_points, slow_ring, tilted, write_offs
 from cuda_entry import CudaEntry, Shape
 from cuda_standin import Standin, compiler
 from gpustress.backends.native import NativeBackend
 from needs import require, require_backend
 
-CASES = (write_offs(), slow_ring(), everything(0), everything(2))
+CASES = (write_offs(), slow_ring(), tilted(everything(0)), on_points(everything(2)))
 SHAPES = (
     Shape(team=8, teams=3, blocks=2, shared=True),
     Shape(team=8, teams=3, blocks=2, shared=False),
@@ -41,7 +41,7 @@ SPARE = {
     "begin_path 1", "begin_path 2", "begin_path 3", "begin_path 4", "open_books 1", "open_books 2", "draw_limits 1",
     "draw_factors 1", "draw_factors 2", "credit_events 1", "open_settlement 1", "judge_alone 1", "fixed_point 6",
     "close_settlement 1", "close_settlement 3", "simulate_path 1", "lend 1", "measure 1", "record_trace 1",
-    "record_path 1", "record_path 2",
+    "record_path 1", "record_path 2", "begin_path 5", "tilt_credit 1",
 }  # fmt: skip
 
 

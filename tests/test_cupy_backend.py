@@ -6,6 +6,7 @@ import gc
 import importlib
 import sys
 import types
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import standin_cupy
 import strategies
 from bench.reference import reference_system
 from build import Tables, examples
+from cuda_cases import antithetic, everything, on_points, tilted
 from cupy_host import (
     devices,
     differing,
@@ -284,6 +286,19 @@ def test_a_program_is_uploaded_once_for_all_blocks() -> None:
     with devices() as machine:
         run(machine)
     assert [name for name, *_ in machine.launches].count("gpustress_memory") == 2
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_however_draws_are_made_they_are_natives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One program on the device, drawn in one way after the other; parts begin anywhere in a group of paths."""
+    case = everything(3)
+    monkeypatch.setattr(shape, "PART_BYTES", 5 * backend_module.outcome_bytes(case[0], 0))
+    with devices():
+        backend = CupyBackend()
+        for program, block in (case, on_points(case), tilted(case), antithetic(case), case):
+            long = replace(block, paths=PATHS, factor_paths={})
+            assert differing(backend.simulate(program, long), expected(program, long)) == []
+        del backend
 
 
 def test_a_run_through_the_registry_is_natives(registered: None) -> None:

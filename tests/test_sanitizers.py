@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 import build
 import strategies
@@ -23,9 +24,10 @@ from bits import differing_arrays, same_bits
 from build import Tables, examples
 from clearing_cases import clearing_cases, differing_clearings, random_case, slow_circle
 from gpustress.backends import self_test
-from gpustress.backends.base import Block, Series
+from gpustress.backends.base import Block, Series, SpreadOutcome
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
+from gpustress.exposures import EquityShocks, Exposures
 from gpustress.program import Program
 from kernel_driver import KERNELS, DrivenKernels, DriverError, build_driver, over, require_native
 from needs import require
@@ -42,11 +44,11 @@ FAULTS = [
     ("thread", "threads.h", "std::atomic<integer64> next{0};",
      "struct { integer64 value; integer64 fetch_add(int n) { return (value += n) - n; } } next{0};", "data race"),
     ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
-]  # fmt: skip
-FAULTS_OF_CLEARING = [
+    ("address", "contagion.h", "i % WORD_BITS;\n    const int at = i / WORD_BITS;",
+     "i % WORD_BITS;\n    const int at = i + WORD_BITS;", "use-after-poison"),
+    ("address", "contagion.h", "cells.node[place] = i;", "cells.node[place + 1] = i;", "heap-buffer-overflow"),
     ("address", "clearing.h", "X(unpaid, n.obligations + 1)", "X(unpaid, n.obligations)", "use-after-poison"),
     ("address", "clearing.h", "job.rounds[shocks.row(lane)]", "job.rounds[job.shocks]", "heap-buffer-overflow"),
-    ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
 ]  # fmt: skip
 
 
@@ -134,36 +136,51 @@ def test_clearing_is_clean_and_has_the_same_bits(kernels: DrivenKernels, name: s
     assert differing_clearings(case, watched, NativeBackend(threads=1)) == []
 
 
+def spread_on(backend: NativeBackend, seed: int) -> list[SpreadOutcome]:
+    """Every rule, on a network that seed makes, also with nodes beyond a word of bits."""
+    rng = np.random.default_rng(seed)
+    nodes, count = int(rng.choice([1, 7, 64, 65, 200])), int(rng.integers(1, 12))
+    debts = sparse.random_array((nodes, nodes), density=min(1.0, 4.0 / nodes), rng=rng, format="csr")
+    exposures = Exposures.of(debts, rng.random(nodes) + 0.2, rng.random(nodes))
+    hit = sparse.csr_array(rng.random((count, nodes)) * (rng.random((count, nodes)) < 0.1))
+    asked: list[tuple[Any, EquityShocks, int]] = [
+        ("threshold", EquityShocks.of(hit, exposures.equity), 0),
+        ("threshold", EquityShocks.of(hit), 0),
+        ("once", EquityShocks.of(hit), 0),
+        ("linear", EquityShocks.of(hit), 40),
+    ]
+    return [
+        backend.spread(exposures, shocks, rule, rounds, 1 << 30, 1 << 30) for rule, shocks, rounds in asked
+    ]
+
+
+@examples(12)
+@given(seed=st.integers(0, 2**32))
+def test_losses_that_spread_are_clean_and_have_the_same_bits(kernels: DrivenKernels, seed: int) -> None:
+    watched = over(kernels, kernels.levels()[seed % 2], THREADS)
+    for ours, native in zip(spread_on(watched, seed), spread_on(NativeBackend(threads=1), seed), strict=True):
+        assert differing_arrays(ours, native) == []
+
+
 @pytest.mark.parametrize(
     ("sanitizer", "file", "text", "instead", "finding"), FAULTS, ids=lambda value: value.split("(")[0].strip()
 )
 def test_a_planted_fault_is_found(
     tmp_path: Path, sanitizer: str, file: str, text: str, instead: str, finding: str
 ) -> None:
-    backend, program = faulty(tmp_path, sanitizer, file, text, instead), self_test.program()
-    with pytest.raises(DriverError, match=finding):
-        backend.simulate(program, Block(0, 0, 200), self_test.SERIES)
-
-
-@pytest.mark.parametrize(
-    ("sanitizer", "file", "text", "instead", "finding"),
-    FAULTS_OF_CLEARING,
-    ids=lambda value: value.split("(")[0].strip(),
-)
-def test_a_planted_fault_of_clearing_is_found(
-    tmp_path: Path, sanitizer: str, file: str, text: str, instead: str, finding: str
-) -> None:
-    backend, case = faulty(tmp_path, sanitizer, file, text, instead), random_case(shocks=60)
-    with pytest.raises(DriverError, match=finding):
-        backend.clear(case.owed, case.shocks, case.costs, "greatest", 1 << 24)
-
-
-def faulty(folder: Path, sanitizer: str, file: str, text: str, instead: str) -> NativeBackend:
-    """The native backend on a copy of the kernels with a fault, under a sanitizer."""
-    copy = folder / "kernels"
+    copy = tmp_path / "kernels"
     shutil.copytree(KERNELS, copy)
     source = (copy / file).read_text()
     assert source.count(text) == 1
     (copy / file).write_text(source.replace(text, instead))
-    kernels = built(folder, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
-    return over(kernels, "lanes_1", THREADS)
+    kernels = built(tmp_path, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
+    backend, case = over(kernels, "lanes_1", THREADS), random_case(shocks=60)
+
+    def do_all() -> None:
+        backend.simulate(self_test.program(), Block(0, 0, 200), self_test.SERIES)
+        for seed in range(4):
+            spread_on(backend, seed)
+        backend.clear(case.owed, case.shocks, case.costs, "greatest", 1 << 24)
+
+    with pytest.raises(DriverError, match=finding):
+        do_all()

@@ -286,7 +286,7 @@ def test_another_number_of_rows_is_noticed(run, tmp_path):
 
 def test_a_later_format_is_refused(run, tmp_path):
     run.write(tmp_path / "out")
-    rewrite_manifest(tmp_path / "out", format_version=2)
+    rewrite_manifest(tmp_path / "out", format_version=3)
     with pytest.raises(InputError, match="format_version"):
         read_result(tmp_path / "out")
 

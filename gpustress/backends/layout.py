@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
+from ..drawing import AS_CONTRACTED, MIXTURE, Drawing
 from ..program import Rows
 from ..schema import EFFECTS, RANKS
 from .base import Block, Outcome, Series, SeriesKind, Trace
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 _SERIES_KINDS: Final = get_args(SeriesKind)
 
 
-def sizes(program: Program) -> dict[str, Any]:
-    """The numbers of a program."""
+def sizes(program: Program, drawing: Drawing = AS_CONTRACTED) -> dict[str, Any]:
+    """The numbers of a program, and of what its paths' draws take besides."""
+    tilts = 0 if drawing.tilt is None else program.factor_count + program.entity_count
     return {
+        "components": 0 if drawing.points is None else 4 * -(-program.periods // 4),
+        "tilts": tilts,
         "scenarios": len(program.scenarios),
         "periods": program.periods,
         "entities": program.entity_count,
@@ -136,7 +140,7 @@ def request(program: Program, block: Block, series: tuple[Series, ...]) -> dict[
     given = np.full(program.factor_count, -1, dtype=np.int32)
     given[list(block.factor_paths)] = np.arange(len(block.factor_paths))
     factor_paths = [np.ascontiguousarray(values, dtype=np.float64) for values in block.factor_paths.values()]
-    return {
+    return _drawn(block.drawing) | {
         "seed": block.seed,
         "first_path": block.first_path,
         "paths": block.paths,
@@ -148,6 +152,31 @@ def request(program: Program, block: Block, series: tuple[Series, ...]) -> dict[
         if factor_paths
         else np.zeros((0, block.paths, program.periods)),
     }
+
+
+def _drawn(drawing: Drawing) -> dict[str, Any]:
+    """How the draws of a block are made."""
+    points, tilt = drawing.points, drawing.tilt
+    named: dict[str, Any] = {
+        "antithetic": int(drawing.antithetic),
+        "dimensions": 0 if points is None else len(points.directions),
+        "point_bits": 0 if points is None else points.directions.shape[1],
+        "scramble_bits": 0 if points is None else points.scrambles.bit_length() - 1,
+        "mixture": 0 if tilt is None else MIXTURE,
+    }
+    for name, dtype in (
+        ("directions", np.uint64),
+        ("shifts", np.uint64),
+        ("normal_dimension", np.int32),
+        ("credit_dimension", np.int32),
+        ("bridge", np.float64),
+    ):
+        array = np.zeros(0) if points is None else getattr(points, name)
+        named[name] = np.ascontiguousarray(array, dtype=dtype)
+    none = np.zeros(0)
+    twist = none if tilt is None else np.ascontiguousarray(tilt.twist)
+    drift = none if tilt is None else np.ascontiguousarray(tilt.drift)
+    return named | {"drift": drift, "twist": twist, "log_twist": np.log(twist)}
 
 
 def by_name(outcome: Outcome) -> Arrays:

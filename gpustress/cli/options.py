@@ -54,6 +54,16 @@ Record = Annotated[
         help="Keep a time series: cash:ENTITY, flow:NAME, measure:NAME, factor:NAME or estate. Repeatable.",
     ),
 ]  # fmt: skip
+VarianceReduction = Annotated[
+    str | None,
+    typer.Option(
+        "--variance-reduction",
+        metavar="WAY",
+        help="antithetic: paths in pairs of opposite draws; quasi: scrambled Sobol points, for which N has to be "
+        "16 times a power of two; importance:ENTITY: draws that make its failure likely, weighted. "
+        "Default: every path by itself.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")]
 Memory = Annotated[
     str | None,

@@ -22,6 +22,7 @@ from .options import (
     ScenarioFile,
     Seed,
     Threads,
+    VarianceReduction,
 )
 
 
@@ -37,6 +38,7 @@ def run(
     devices: Devices = None,
     memory: Memory = None,
     record: Record = None,
+    variance_reduction: VarianceReduction = None,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FOLDER", help="Store the result there, as Parquet.")
     ] = None,
@@ -69,6 +71,7 @@ def run(
             record=record or (),
             memory=memory,
             progress=True,
+            variance_reduction=variance_reduction,
         )
         heed_interrupt()
         summary = summarise(result)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..estimates import run_place
 from ..sampling import CONFIDENCE, binomial_error, normal_deviate
+from ..variance_reduction import check_plain
 from .style import (
     GREY,
     known,
@@ -53,6 +54,7 @@ def failure_curves(
     InputError
         The scenario or an entity is unknown.
     """
+    check_plain(run, "this picture")
     place = run_place(run, scenario)
     curves = run.failure_counts[place].sum(axis=1).cumsum(axis=1) / run.paths
     final = curves[:, -1]

@@ -9,6 +9,7 @@ import numpy as np
 from ..dates import period_label
 from ..estimates import run_place
 from ..sampling import quantile_rank
+from ..variance_reduction import check_same_weight
 from .style import (
     COLOURS,
     GREY,
@@ -136,6 +137,7 @@ def measure_fan(
 
 def _fan(run: Result, ax: Axes, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Draw the quantiles of the values (P, T) and return them."""
+    check_same_weight(run, "this picture")
     fan = quantiles(values)
     period = np.arange(run.periods)
     for outer, alpha in ((0, 0.18), (1, 0.30)):

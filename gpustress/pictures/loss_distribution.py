@@ -10,7 +10,8 @@ from ..amounts import with_interval
 from ..book import check_horizon, path_losses, read_book
 from ..estimates import run_place
 from ..risk import expected_shortfall, value_at_risk
-from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, run_title, title
+from ..variance_reduction import check_plain
+from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, readable, run_title, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +57,7 @@ def loss_distribution(
     InputError
         The positions, the scenario, the level or the horizon are not as they have to be.
     """
+    check_plain(run, "this picture")
     check_horizon(horizon)
     place = run_place(run, scenario)
     settings = run.system.settings
@@ -86,7 +88,7 @@ def loss_distribution(
             textcoords="offset points",
             ha="right" if left else "left",
             va="top",
-            color=colour,
+            color=readable(colour),
             fontsize=8.5,
         )
     mean = float(loss.mean())

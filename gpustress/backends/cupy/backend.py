@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...errors import bad_argument
 from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
-from ..layout import by_name, empty_trace, request, trace_of
+from ..layout import by_name, empty_trace, request, sizes, trace_of
 from .clearing import Clearing
 from .device import Device, kernels
 from .shape import PART_BYTES, SLOTS
@@ -133,16 +133,17 @@ class CupyBackend:
 
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
-        outcome = Outcome.empty(program, block.paths, len(series))
-        self._run(Simulation(program, request(program, block, series), by_name(outcome), {}))
+        outcome = Outcome.empty(program, block.paths, len(series), block.drawing)
+        numbers = sizes(program, block.drawing)
+        self._run(Simulation(program, numbers, request(program, block, series), by_name(outcome), {}))
         return outcome
 
     def trace(self, program: Program, block: Block, scenario: int) -> Trace:
         """One scenario, with everything that happened on the way."""
-        alone = program.only(scenario)
+        alone, block = program.only(scenario), block.only(scenario)
         written = empty_trace(alone, block.paths)
-        outcome = by_name(Outcome.empty(alone, block.paths, 0))
-        self._run(Simulation(alone, request(alone, block, ()), outcome, written))
+        outcome = by_name(Outcome.empty(alone, block.paths, 0, block.drawing))
+        self._run(Simulation(alone, sizes(alone, block.drawing), request(alone, block, ()), outcome, written))
         return trace_of(written)
 
     def clear(

@@ -137,7 +137,7 @@ class Device:
 
     def _load(self, work: Work) -> Loaded:
         """What the work stands on, which stays on the device until there is another."""
-        if self._loaded is None or self._loaded.source is not work.source:
+        if self._loaded is None or not self._loaded.serves(work):
             self._loaded = self._most = None  # its memory is free before the next one asks for some
             self._loaded = work.load(self)
         return self._loaded

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..layout import arrays as arrays_of
-from ..layout import sizes
 from .mirror import Launch
 from .shape import Plan, Shape, choose_plan, choose_shape
 from .structures import dtype_of, pack
@@ -32,6 +31,8 @@ class Simulation(Work):
     Parameters
     ----------
     program : Program
+    numbers : dict
+        Those of the program and of how its paths are drawn, as `layout.sizes` has them.
     request : dict
         What the block asks for, as `layout.request` has it.
     outcome, trace : dict of str to ndarray
@@ -44,13 +45,14 @@ class Simulation(Work):
     def __init__(
         self,
         program: Program,
+        numbers: dict[str, Any],
         request: dict[str, Any],
         outcome: dict[str, NDArray[Any]],
         trace: dict[str, NDArray[Any]],
     ):
         super().__init__(request["paths"])
         self.source = self.program = program
-        self.request, self.outcome, self.trace = request, outcome, trace
+        self.numbers, self.request, self.outcome, self.trace = numbers, request, outcome, trace
         self.zeroed = tuple(name for name, array in outcome.items() if array.ndim == 1)
 
     def requested(self, paths: range) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Simulation(Work):
 
     def load(self, device: Device) -> LoadedProgram:
         """Put the program on a device."""
-        return LoadedProgram.on(device, self.program)
+        return LoadedProgram.on(device, self.program, self.numbers)
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class LoadedProgram(Loaded):
     ----------
     device : Device
     source : Program
+    numbers : dict
+        As of the work that it was loaded for.
     memory : cupy.cuda.MemoryPointer
         That its arrays lie in.
     structure : ndarray ()
@@ -136,20 +140,25 @@ class LoadedProgram(Loaded):
 
     device: Device
     source: Program
+    numbers: dict[str, Any]
     memory: Any
     structure: NDArray[np.void]
     shape: Shape
     scratch_doubles: int
 
     @staticmethod
-    def on(device: Device, program: Program) -> LoadedProgram:
+    def on(device: Device, program: Program, numbers: dict[str, Any]) -> LoadedProgram:
         """Put it there."""
         arrays = arrays_of(program)
-        memory, structure = device.hold("Program", sizes(program) | arrays, arrays)
+        memory, structure = device.hold("Program", numbers | arrays, arrays)
         state, scratch = device.counts(device.entry(SOURCE, "gpustress_memory"), (structure,), 2)
         registers = device.entry(SOURCE, "gpustress_simulate").num_regs
         shape = choose_shape(program.entity_count, state, registers, device.limits)
-        return LoadedProgram(device, program, memory, structure, shape, scratch)
+        return LoadedProgram(device, program, numbers, memory, structure, shape, scratch)
+
+    def serves(self, work: Work) -> bool:
+        """Also the state that a path has has to be the same."""
+        return super().serves(work) and isinstance(work, Simulation) and work.numbers == self.numbers
 
     @property
     def team_bytes(self) -> int:

@@ -84,6 +84,10 @@ class Loaded(ABC):
 
     source: object
 
+    def serves(self, work: Work) -> bool:
+        """Whether the work can be done on what is loaded."""
+        return self.source is work.source
+
     @abstractmethod
     def plan(self, work: Any, items: int, devices: int, free_bytes: int) -> Plan:
         """How much to compute at once, of `items` that so many devices share."""

@@ -10,18 +10,29 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ...threads import thread_limit
-from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..base import (
+    Block,
+    ClearingOutcome,
+    Hardware,
+    Outcome,
+    Series,
+    SpreadOutcome,
+    Trace,
+    outcome_bytes,
+)
 from ..layout import arrays, by_name, empty_trace, request, sizes, trace_of
-from ..network_layout import network
+from ..network_layout import contagion, network
+from ..network_layout import exposures as arrays_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from numpy.typing import NDArray
 
+    from ...exposures import EquityShocks, Exposures
     from ...obligations import Obligations
     from ...program import Program
-    from ..base import Solution
+    from ..base import Rule, Solution
 
 # Of a block's outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often.
 BLOCK_BYTES: Final = 64 << 20
@@ -97,15 +108,15 @@ class NativeBackend:
 
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
-        outcome = Outcome.empty(program, block.paths, len(series))
+        outcome = Outcome.empty(program, block.paths, len(series), block.drawing)
         self._run(program, block, series, outcome, None)
         return outcome
 
     def trace(self, program: Program, block: Block, scenario: int) -> Trace:
         """One scenario, with everything that happened on the way."""
-        alone = program.only(scenario)
+        alone, block = program.only(scenario), block.only(scenario)
         written = empty_trace(alone, block.paths)
-        self._run(alone, block, (), Outcome.empty(alone, block.paths, 0), written)
+        self._run(alone, block, (), Outcome.empty(alone, block.paths, 0, block.drawing), written)
         return trace_of(written)
 
     def _run(
@@ -119,7 +130,7 @@ class NativeBackend:
         self._kernels.simulate(
             self.level,
             arrays(program),
-            sizes(program),
+            sizes(program, block.drawing),
             request(program, block, series),
             by_name(outcome),
             trace,
@@ -146,6 +157,21 @@ class NativeBackend:
         }
         self._kernels.clear(self.level, given, job, max(1, min(self.threads, memory // of_thread)))
         return outcome
+
+    def spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
+    ) -> SpreadOutcome:
+        """Pass losses on round by round, as `SpreadsLosses` says."""
+        given, job = arrays_of(exposures), contagion(shocks, rule, rounds)
+        of_thread = self._kernels.contagion_bytes(self.level, given)
+        threads = max(1, min(self.threads, memory // of_thread))
+        cells = self._kernels.spread(self.level, given, job, most, threads)
+        return SpreadOutcome(
+            nodes=exposures.nodes,
+            start=np.concatenate([[0], np.cumsum(job["cells"])]),
+            moving=job["moving"].astype(bool),
+            **cells,
+        )
 
 
 def levels() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from .rows import RowSums
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...points import Points
     from ...program import Program
     from ..base import Block
 
@@ -30,16 +32,21 @@ class Drivers:
 
     def __init__(self, program: Program, block: Block):
         shape = (program.factor_count, program.periods, block.paths)
+        antithetic, points = block.drawing.antithetic, block.drawing.points
         self.normals = np.zeros(shape)
         self.jump = np.zeros(shape)
         for k, identity in enumerate(program.factor_ids):
             if self._needed(program, k):
-                self.normals[k] = draws.normals(
-                    block.seed, int(identity), block.first_path, block.paths, program.periods
+                self.normals[k] = (
+                    _of_points(points, k, block)
+                    if points is not None
+                    else draws.normals(
+                        block.seed, int(identity), block.first_path, block.paths, program.periods, antithetic
+                    )
                 )
             if program.jump_probability[k] > 0.0:
                 uniform, size = draws.jumps(
-                    block.seed, int(identity), block.first_path, block.paths, program.periods
+                    block.seed, int(identity), block.first_path, block.paths, program.periods, antithetic
                 )
                 self.jump[k] = np.where(
                     uniform < program.jump_probability[k],
@@ -47,11 +54,32 @@ class Drivers:
                     0.0,
                 )
 
+    def with_normals(self, normals: NDArray[np.float64]) -> Drivers:
+        """The same with other normals."""
+        other = copy(self)
+        other.normals = normals
+        return other
+
     @staticmethod
     def _needed(program: Program, k: int) -> bool:
         """Whether z of factor k reaches a factor that moves, its own or a correlated one."""
         reaches = (program.cholesky[:, :, k] != 0.0).any(axis=0)
         return bool((reaches & (program.deviation != 0.0).any(axis=0)).any())
+
+
+def _of_points(points: Points, k: int, block: Block) -> NDArray[np.float64]:
+    """Normals of a factor from quasi-random points, (T, P)."""
+    from scipy.special import ndtri
+
+    component = np.array([
+        ndtri(draws.uniform(points.words(int(dimension), block.first_path, block.paths)))
+        for dimension in points.normal_dimension[k]
+    ])  # fmt: skip
+    normals = np.zeros_like(component)
+    for t, row in enumerate(points.bridge):
+        for c, part in enumerate(row):
+            normals[t] += part * component[c]
+    return normals
 
 
 def shocks(program: Program, scenario: int, drivers: Drivers) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from .measures import Measures
 from .record import Record
 from .rows import RowSums
 from .settlement import Settlement, without_rounding
+from .tilting import Tilting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +57,11 @@ class Simulation:
         entities, paths = program.entity_count, block.paths
         self._program, self._plan, self._scenario, self._block = program, plan, scenario, block
         self._effects = EFFECTS.index(program.effects[scenario])
+        tilt = block.drawing.tilt
+        self._tilting = None
+        if tilt is not None:
+            self._tilting = Tilting(tilt, scenario, block, drivers.normals, limits)
+            drivers, limits = drivers.with_normals(self._tilting.normals), self._tilting.limits
         self._shocks = factors.shocks(program, scenario, drivers)
         self._jumps = drivers.jump
         self._limits = limits
@@ -84,7 +90,7 @@ class Simulation:
             self._gathered = credit.gather(program, scenario, self._gathered, plan.hazard_power(log_ratio))
             alive = record.failed_at == program.periods
             imposed, by_credit = credit.events(
-                program, scenario, t, self._gathered, self._limits, alive, self._margins
+                program, scenario, t, self._gathered, self._limits, alive, self._margins, self._tilting
             )
             record.fail(t, imposed, IMPOSED)
             record.fail(t, by_credit, CREDIT)
@@ -173,3 +179,5 @@ class Simulation:
         self._record.write(outcome, self._scenario, self._cash, self._measures)
         outcome.exact_finishes[self._scenario] = self._exact
         outcome.updates[self._scenario] = self._updates
+        if self._tilting is not None:
+            outcome.weight[self._scenario, :, 0] = self._tilting.weights()

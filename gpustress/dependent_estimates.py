@@ -1,0 +1,58 @@
+"""Estimates of a run whose paths were drawn together or weigh differently: `PathSample` gives every figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .schema import CAUSES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .path_sample import PathSample
+    from .result import Result
+
+    Shares = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def failure_shares(run: Result) -> tuple[Shares, NDArray[np.float64]]:
+    """Probability of failing of any cause and of each, with its error: (S, N, causes); and the mean period."""
+    shape = (len(run.runs), len(run.entities), len(CAUSES))
+    share, error, period = np.empty((3, *shape))
+    for place in range(shape[0]):
+        sample, failed_at = run.sample(place), run.failed_at[place]
+        for entity in range(shape[1]):
+            cause = run.cause[place, :, entity]
+            holds = np.stack([cause > 0, *(cause == number for number in range(1, len(CAUSES)))], axis=1)
+            share[place, entity], error[place, entity] = sample.share(holds)
+            for column in range(shape[2]):
+                period[place, entity, column], _ = sample.mean(failed_at[:, entity], among=holds[:, column])
+    return (share, error), period
+
+
+def curve_shares(run: Result) -> Shares:
+    """Probability of having failed by the end of each period, with its error: (S, N, T)."""
+    share, error = np.zeros((2, len(run.runs), len(run.entities), run.periods))
+    for place in range(len(run.runs)):
+        sample, failed_at = run.sample(place), run.failed_at[place]
+        for entity in range(len(run.entities)):
+            for t in range(run.periods):
+                if t and not (failed_at[:, entity] == t).any():  # nobody does in this period
+                    share[place, entity, t] = share[place, entity, t - 1]
+                    error[place, entity, t] = error[place, entity, t - 1]
+                    continue
+                share[place, entity, t], error[place, entity, t] = sample.mean(failed_at[:, entity] <= t)
+    return share, error
+
+
+def contagion_shares(
+    alone: NDArray[np.bool_], full: NDArray[np.bool_], sample: PathSample
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Shares of first_round, full, added and spared by entity, and the paired error; paths weigh the same."""
+    holds = {"first_round": alone, "full": full, "added": full & ~alone, "spared": alone & ~full}
+    shares = {name: sample.share(each)[0] for name, each in holds.items()}
+    changed = full.astype(np.float64) - alone
+    error = np.array([sample.mean(column)[1] for column in changed.T])
+    return shares, error
