@@ -1,9 +1,9 @@
 """`python -m bench.gpu [--out FOLDER] [--turns N]`: everything that needs a CUDA GPU, as one JSON file.
 
-The bits of cupy against native, times of both in turns on the same machine, the device's ceilings, a cold and a warm
-start, the tests marked `gpu`, and compute-sanitizer where it is installed. What has been measured is written after
-every step, so that an interrupted run leaves the rest. Exits with 1 where there is no GPU, or where a bit, a test or a
-step is wrong.
+The bits of cupy against native and times of both in turns on the same machine, of simulation and of clearing
+networks, the device's ceilings, a cold and a warm start, the tests marked `gpu`, and compute-sanitizer where it is
+installed. What has been measured is written after every step, so that an interrupted run leaves the rest. Exits with 1
+where there is no GPU, or where a bit, a test or a step is wrong.
 """
 
 from __future__ import annotations
@@ -27,24 +27,27 @@ from typing import Any
 import gpustress
 from gpustress import System, read_system
 from gpustress.backends import get_backend
-from gpustress.backends.base import Outcome
+from gpustress.backends.base import ClearingOutcome, Outcome, Solution
 from gpustress.backends.native import NativeBackend
 from gpustress.job import Job, prepare
+from gpustress.obligations import Obligations
 from gpustress.schema import EFFECTS
 
 from .compiled import ROOT, SOURCES
 from .contenders import of_backend, reference_job
 from .machine import machine_name, versions
+from .networks import SIZES, random_network, random_shocks
 from .reference import PATHS, SEED, reference_system, reference_tables, system_of
 from .roofline import operations_of
 from .scaling import in_parts
-from .timing import in_turns, medians
+from .timing import in_turns, medians, seconds_of
 
 RESULTS = ROOT / "bench" / "results"
 RANDOM_SYSTEMS = 20
 PATHS_OF_BITS = 1000
 PATHS_OF_TURNS = (PATHS, 10 * PATHS)
 TOOLS = ("memcheck", "racecheck", "synccheck", "initcheck")
+MEMORY = 4 << 30  # of the host, for clearing
 TAIL = 2000  # characters of a program's output that are kept
 
 # Seconds of a new process: to have everything imported and compiled for the CPU, to its first path, to its second.
@@ -61,8 +64,11 @@ print(json.dumps({"imported": time.perf_counter() - begin, "first_path": run(), 
 """
 _FEW_PATHS = """
 import gpustress
+from bench.networks import random_network, random_shocks
 from bench.reference import reference_system
 gpustress.simulate(reference_system(), paths=64, backend="cupy")
+net = random_network(200)
+gpustress.clear(net, random_shocks(net, 40), backend="cupy")
 """
 
 
@@ -91,6 +97,54 @@ def different_bits() -> dict[str, list[str]]:
         ]
         if wrong:
             found[name] = wrong
+    return found
+
+
+def different_clearings() -> dict[str, list[str]]:
+    """By network, solution and costs, the arrays of a clearing in which cupy and native differ; as above."""
+    cupy, native = get_backend("cupy"), NativeBackend()
+    asked: tuple[tuple[Solution, tuple[float, float]], ...]
+    asked = (("greatest", (1.0, 1.0)), ("greatest", (0.7, 0.9)), ("least", (0.7, 0.9)))
+    found = {}
+    for nodes in (3, 100, 1_000, 10_000):
+        for shocks in (1, 37, 1_000 if nodes < 10_000 else 300):
+            net = random_network(nodes, seed=shocks)
+            batch, owed = random_shocks(net, shocks), Obligations.of(net)
+            for solution, costs in asked:
+                ours, theirs = (
+                    each.clear(owed, batch, costs, solution, MEMORY)  # type: ignore[attr-defined]
+                    for each in (cupy, native)
+                )
+                wrong = [
+                    field.name
+                    for field in fields(ClearingOutcome)
+                    if getattr(ours, field.name).tobytes() != getattr(theirs, field.name).tobytes()
+                ]
+                if wrong:
+                    found[f"{nodes} nodes, {shocks} shocks, {solution}, {costs}"] = wrong
+    return found
+
+
+def clearing_times(turns: int) -> dict[str, Any]:
+    """Microseconds a shock of cupy, and of native on all threads, by the nodes of a network."""
+    backends = {"cupy": get_backend("cupy"), "native": NativeBackend()}
+    found: dict[str, Any] = {}
+    for nodes, shocks in SIZES.items():
+        net = random_network(nodes)
+        batch, owed = random_shocks(net, shocks), Obligations.of(net)
+
+        def work(name: str, owed: Obligations = owed, batch: Any = batch) -> float:
+            clear = backends[name].clear  # type: ignore[attr-defined]
+            return seconds_of(lambda: clear(owed, batch, (1.0, 1.0), "greatest", MEMORY))
+
+        timed = {name: partial(work, name) for name in backends}
+        for one in timed.values():
+            one()
+        seconds = medians(in_turns(timed, turns))
+        found[str(nodes)] = {
+            "us_per_shock": {name: second / shocks * 1e6 for name, second in seconds.items()},
+            "times_native": seconds["native"] / seconds["cupy"],
+        }
     return found
 
 
@@ -220,7 +274,9 @@ def main() -> None:
     job = reference_job()
     steps: dict[str, Callable[[], Any]] = {
         "different_bits": different_bits,
+        "different_clearings": different_clearings,
         "times": partial(times, job, arguments.turns),
+        "clearing_times": partial(clearing_times, arguments.turns),
         "roofline": partial(roofline, job, arguments.turns),
         "starts": starts,
         "tests": tests,
@@ -241,8 +297,8 @@ def main() -> None:
 def faults(report: dict[str, Any]) -> list[str]:
     """Steps that failed, or found something wrong."""
     failed = [name for name, found in report.items() if isinstance(found, dict) and "error" in found]
-    if "different_bits" not in failed and report["different_bits"]:
-        failed.append("different_bits")
+    bits = ("different_bits", "different_clearings")
+    failed += [name for name in bits if name not in failed and report[name]]
     runs = {"tests": report["tests"], **report["sanitizer"]}
     return failed + [
         name for name, ran in runs.items() if isinstance(ran, dict) and ran.get("exit_code", 0) != 0

@@ -1,9 +1,9 @@
 """`python -m bench.networks [--json | --markdown] [--turns N] [--seconds S]`: clearing a batch of shocks, by size.
 
 Every backend that clears networks, against the same updates written with scipy.sparse one shock at a time and, for
-small networks, with a dense matrix for all shocks; and one shock on 200 banks beside the package neva. All take turns
-in one run, medians count. scipy and NumPy clear fewer of the shocks where a turn would take too long; times are a
-shock's. All have to give the same payments, or there is no table.
+small networks, with a dense matrix for all shocks; and one shock on 200 banks beside the package neva. Below that
+cascades and DebtRank (`spreading`). All take turns in one run, medians count. scipy and NumPy do fewer of the shocks
+where a turn would take too long; times are a shock's. All have to give the same, or there is no table.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gpustress.backends.base import ClearsNetworks
 from .ceiling import Ceiling
 from .machine import machine_name, versions
 from .network_peers import Dense, Neva, Scipy
+from .spreading import Spreading, spreading, table_of
 from .timing import in_turns, medians, seconds_of
 
 SIZES = {100: 1000, 1_000: 1000, 10_000: 1000, 100_000: 100}  # shocks, by nodes
@@ -33,6 +34,7 @@ DEGREE = 10  # debts of a node, in the mean
 DENSE_MOST = 1000  # nodes
 SLOW = ("scipy", "numpy")  # clear fewer shocks in a turn
 AGREE = 1e-11  # of the largest that a node owes
+PEER_SHOCKS = 8  # that scipy lets spread in a turn
 BANKS = 200  # that neva is timed on
 NEVA_QUOTED = 1.7e-3  # seconds that its users tell of, for 200 banks, stopping at 1e-4
 SEED = 7
@@ -86,6 +88,7 @@ class Networks:
     versions: dict[str, str]
     bandwidth: float
     sizes: list[Size]
+    spreading: list[Spreading]
     one_shock: OneShock
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -115,6 +118,8 @@ class Networks:
                 *lines,
                 "",
                 f"{self.machine}. Bandwidth (triad, all threads): {self.bandwidth / 1e9:.1f} GB/s.",
+                *table_of(self.spreading),
+                "",
                 f"One shock on {BANKS} banks: {times}{quoted}; neva stops at 1e-4{off}, ours at 1e-12 with a bound.",
             ]
         )
@@ -265,6 +270,11 @@ def networks(sizes: dict[int, int], turns: int, seconds: float) -> Networks:
         versions=versions(),
         bandwidth=float(np.median([bandwidth for _, bandwidth in measured])),
         sizes=[size for size, _ in measured],
+        spreading=[
+            row
+            for nodes, shocks in sizes.items()
+            for row in spreading(random_network(nodes), min(shocks, nodes), turns, PEER_SHOCKS)
+        ],
         one_shock=one_shock(turns),
         run={"turns": turns, "seconds": seconds, "load_before": load},
     )

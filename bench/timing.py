@@ -5,6 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+_Measured = TypeVar("_Measured")
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -14,10 +17,10 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turns(contenders: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+def in_turns(contenders: Mapping[str, Callable[[], _Measured]], turns: int) -> dict[str, list[_Measured]]:
     """What each contender measures in each turn; the order moves on by one from turn to turn."""
     names = list(contenders)
-    measured: dict[str, list[float]] = {name: [] for name in names}
+    measured: dict[str, list[_Measured]] = {name: [] for name in names}
     for turn in range(turns):
         first = turn % len(names)
         for name in names[first:] + names[:first]:

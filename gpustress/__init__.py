@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from .attribution import contagion_losses as contagion_losses
     from .attribution import worst_world as worst_world
     from .cascades import Cascade as Cascade
-    from .cascades import DebtRank as DebtRank
     from .cascades import cascade as cascade
-    from .cascades import debtrank as debtrank
+    from .cascades import cascade_blocks as cascade_blocks
     from .clearing import Clearing as Clearing
     from .clearing import clear as clear
     from .clearing import clear_blocks as clear_blocks
@@ -30,6 +29,11 @@ if TYPE_CHECKING:
     from .common_assets import fire_sales as fire_sales
     from .control_variates import control_variate as control_variate
     from .convergence_table import convergence as convergence
+    from .design_point import LikeliestPoint as LikeliestPoint
+    from .design_point import likeliest_point as likeliest_point
+    from .distress import DebtRank as DebtRank
+    from .distress import debtrank as debtrank
+    from .distress import debtrank_blocks as debtrank_blocks
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
@@ -49,7 +53,6 @@ if TYPE_CHECKING:
     from .reverse import reverse_stress as reverse_stress
     from .risk import RiskEstimate as RiskEstimate
     from .risk import claims as claims
-    from .risk import contributions as contributions
     from .risk import expected_shortfall as expected_shortfall
     from .risk import losses as losses
     from .risk import value_at_risk as value_at_risk
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
     from .store import read_result as read_result
     from .storytelling import Story as Story
     from .storytelling import story as story
+    from .sweep_estimate import SweepEstimate as SweepEstimate
+    from .sweep_estimate import estimate_sweep as estimate_sweep
     from .sweep_progress import SweepProgress as SweepProgress
     from .sweep_result import Sweep as Sweep
     from .sweep_result import SweepStatus as SweepStatus
@@ -72,6 +77,9 @@ if TYPE_CHECKING:
     from .sweeping import sweep as sweep
     from .system import System as System
     from .system import read_system as read_system
+    from .tail import contributions as contributions
+    from .tail import entity_contributions as entity_contributions
+    from .tail import flow_contributions as flow_contributions
     from .valuations import BlackCox as BlackCox
     from .valuations import EisenbergNoe as EisenbergNoe
     from .valuations import Furfine as Furfine
@@ -90,7 +98,7 @@ _MODULE_OF = {
     "BlackCox": "valuations",
     "Cascade": "cascades",
     "Clearing": "clearing",
-    "DebtRank": "cascades",
+    "DebtRank": "distress",
     "EisenbergNoe": "valuations",
     "Explanation": "explanation",
     "FireSales": "common_assets",
@@ -98,6 +106,7 @@ _MODULE_OF = {
     "ImportanceSampling": "variance_reduction",
     "InputError": "errors",
     "InputWarning": "errors",
+    "LikeliestPoint": "design_point",
     "LinearDebtRank": "valuations",
     "MeasureResult": "result",
     "Merton": "valuations",
@@ -115,25 +124,32 @@ _MODULE_OF = {
     "Sensitivities": "sensitivity",
     "Story": "storytelling",
     "Sweep": "sweep_result",
+    "SweepEstimate": "sweep_estimate",
     "SweepProgress": "sweep_progress",
     "SweepStatus": "sweep_result",
     "System": "system",
     "cascade": "cascades",
+    "cascade_blocks": "cascades",
     "cascade_followers": "attribution",
     "cascade_starts": "attribution",
     "claims": "risk",
     "clear": "clearing",
     "clear_blocks": "clearing",
     "contagion_losses": "attribution",
-    "contributions": "risk",
+    "contributions": "tail",
     "control_variate": "control_variates",
     "convergence": "convergence_table",
-    "debtrank": "cascades",
+    "debtrank": "distress",
+    "debtrank_blocks": "distress",
+    "entity_contributions": "tail",
     "estimate": "run_estimate",
+    "estimate_sweep": "sweep_estimate",
     "expected_shortfall": "risk",
     "explain": "explanation",
     "failure_links": "failure_order",
     "fire_sales": "common_assets",
+    "likeliest_point": "design_point",
+    "flow_contributions": "tail",
     "losses": "risk",
     "read_network": "network_files",
     "read_result": "store",

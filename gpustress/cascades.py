@@ -1,153 +1,140 @@
-"""Contagion in a network: cascades of failures, and DebtRank."""
+"""Cascades of failures in a network: who loses more than its equity fails, and its creditors lose."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
-from .contagion import NEVER, Once, Threshold, linear_debtrank, spread
-from .contagion_arguments import by_node, read_shocks
-from .errors import bad_argument, nearest
-from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY, DEBTRANK, DEBTRANK_SUMMARY
+from .backends import AUTO
+from .contagion import Spreader
+from .contagion_arguments import by_node, read_block, read_equity, read_shocks
+from .exposures import EquityShocks, Exposures, sums_by
+from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
+    from .backends.base import SpreadOutcome
     from .network import Network
 
-VARIANTS: Final = ("linear", "original")
+NEVER: Final = -1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cascade:
     """A cascade of failures under each of S shocks.
+
+    Arrays (S, N) are made when they are asked for, and kept. `failures`, `summary` and `rounds` make none.
 
     Attributes
     ----------
     names : tuple of str, length N
-    failed : ndarray (S, N) of bool
-    round : ndarray (S, N) of int
-        In which a node failed: 0 by the shock itself; -1 where it did not.
-    initial : ndarray (S, N)
-        Losses by the shock, currency.
-    losses : ndarray (S, N)
-        All losses, the shock's included.
-    equity : ndarray (S, N)
-        What is left: equity less losses. Below 0 it is what the node's own creditors outside the network lack.
-    rounds : ndarray (S,) of int
-        The last in which somebody failed; -1 where nobody did.
+    capital : ndarray (N,)
+        Equity before the shock, currency.
+    shocks : EquityShocks
+    outcome : SpreadOutcome
+        Of the nodes that lose something or fail, and of no other.
+    backend : str
     """
 
     names: tuple[str, ...]
-    failed: NDArray[np.bool_]
-    round: NDArray[np.int64]
-    initial: NDArray[np.float64]
-    losses: NDArray[np.float64]
-    equity: NDArray[np.float64]
-    rounds: NDArray[np.int64]
+    capital: NDArray[np.float64]
+    shocks: EquityShocks
+    outcome: SpreadOutcome
+    backend: str
+
+    def __repr__(self) -> str:
+        """Say in a line what was asked."""
+        return f"<Cascade: {len(self.shocks)} shocks on {len(self.names)} nodes>"
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Who failed, (S, N)."""
+        return self.outcome.dense(self._round != NEVER, elsewhere=False)
+
+    @cached_property
+    def round(self) -> NDArray[np.int32]:
+        """In which a node failed, (S, N): 0 by the shock itself; -1 where it did not."""
+        return self.outcome.dense(self._round, NEVER)
+
+    @cached_property
+    def initial(self) -> NDArray[np.float64]:
+        """Losses by the shock, currency, (S, N)."""
+        return self.shocks.dense()
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """All losses, the shock's included, currency, (S, N)."""
+        return self.outcome.dense(self.outcome.value)
+
+    @cached_property
+    def equity(self) -> NDArray[np.float64]:
+        """What is left, currency, (S, N): equity less losses.
+
+        Below 0 it is what the node's own creditors outside the network lack.
+        """
+        return self.capital - self.losses
+
+    @cached_property
+    def rounds(self) -> NDArray[np.int32]:
+        """The last round in which somebody failed, (S,); -1 where nobody did."""
+        last = np.full(len(self.shocks), NEVER, dtype=np.int32)
+        np.maximum.at(last, self.outcome.shock, self._round)
+        return last
+
+    @property
+    def _round(self) -> NDArray[np.int32]:
+        """That of each node of the outcome."""
+        return self.outcome.other.astype(np.int32) + np.int32(NEVER)
 
     def failures(self) -> pa.Table:
         """Who failed: a row for each failure, by shock, then round, then node (docs/results.md)."""
-        shock, node = np.nonzero(self.failed)
-        order = np.lexsort((node, self.round[shock, node], shock))
-        shock, node = shock[order], node[order]
+        when = self._round
+        cell = np.flatnonzero(when != NEVER)
+        shock, node = self.outcome.shock[cell], self.outcome.node[cell]
+        order = np.lexsort((node, when[cell], shock))
+        cell, shock, node = cell[order], shock[order], node[order]
+        loss = self.outcome.value[cell]
         columns = {
             "shock": shock,
-            "node": pa.array(self.names, pa.string()).take(node),
-            "round": self.round[shock, node],
-            "loss": self.losses[shock, node],
-            "equity": self.equity[shock, node],
+            "node": pa.array(self.names, pa.string()).take(pa.array(node)),
+            "round": when[cell],
+            "loss": loss,
+            "equity": self.capital[node] - loss,
         }
         return pa.table(columns, schema=CASCADE_FAILURES.arrow())
 
     def summary(self) -> pa.Table:
         """What each shock does: a row for each (docs/results.md)."""
+        count, shock, when = len(self.shocks), self.outcome.shock, self._round
         columns = {
-            "shock": np.arange(len(self.failed)),
+            "shock": np.arange(count),
             "rounds": self.rounds,
-            "initial_failures": np.count_nonzero(self.round == 0, axis=1),
-            "failures": np.count_nonzero(self.failed, axis=1),
-            "initial_loss": self.initial.sum(axis=1),
-            "loss": self.losses.sum(axis=1),
+            "initial_failures": np.bincount(shock[when == 0], minlength=count),
+            "failures": np.bincount(shock[when != NEVER], minlength=count),
+            "initial_loss": self.shocks.total,
+            "loss": sums_by(shock, self.outcome.value, count),
         }
         return pa.table(columns, schema=CASCADE_SUMMARY.arrow())
 
 
-@dataclass(frozen=True, eq=False)
-class DebtRank:
-    """How far each of S shocks distresses each of N nodes.
-
-    Attributes
-    ----------
-    names : tuple of str, length N
-    initial : ndarray (S, N)
-        The share of its equity that a node loses by the shock, at most 1.
-    distress : ndarray (S, N)
-        The share that it has lost in the end, at most 1.
-    equity : ndarray (N,)
-        Before the shock.
-    weights : ndarray (N,)
-        Economic value; sums to 1.
-    """
-
-    names: tuple[str, ...]
-    initial: NDArray[np.float64]
-    distress: NDArray[np.float64]
-    equity: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-    @property
-    def failed(self) -> NDArray[np.bool_]:
-        """Who has lost all of its equity, (S, N)."""
-        return self.distress >= 1.0
-
-    @property
-    def impact(self) -> NDArray[np.float64]:
-        """DebtRank R of each shock, (S,): the share of economic value that contagion distresses, without the shock."""
-        return self._contagion(self.weights)
-
-    @property
-    def aggregate_vulnerability(self) -> NDArray[np.float64]:
-        """Share of all equity that contagion takes under each shock, (S,)."""
-        return self._contagion(self.equity / self.equity.sum())
-
-    @property
-    def vulnerability(self) -> NDArray[np.float64]:
-        """Share of its equity that contagion takes from each node, the mean over the shocks, (N,)."""
-        vulnerability: NDArray[np.float64] = (self.distress - self.initial).mean(axis=0)
-        return vulnerability
-
-    def _contagion(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        total: NDArray[np.float64] = ((self.distress - self.initial) * weights).sum(axis=1)
-        return total
-
-    def table(self) -> pa.Table:
-        """Who is distressed: a row for each shock and node with a distress above 0 (docs/results.md)."""
-        shock, node = np.nonzero(self.distress)
-        columns = {
-            "shock": shock,
-            "node": pa.array(self.names, pa.string()).take(node),
-            "initial": self.initial[shock, node],
-            "distress": self.distress[shock, node],
-        }
-        return pa.table(columns, schema=DEBTRANK.arrow())
-
-    def summary(self) -> pa.Table:
-        """What each shock does: a row for each (docs/results.md)."""
-        columns = {
-            "shock": np.arange(len(self.distress)),
-            "impact": self.impact,
-            "aggregate_vulnerability": self.aggregate_vulnerability,
-            "failures": np.count_nonzero(self.failed, axis=1),
-        }
-        return pa.table(columns, schema=DEBTRANK_SUMMARY.arrow())
-
-
-def cascade(net: Network, equity: Any, shocks: Any, recovery: Any = 0.0) -> Cascade:
+def cascade(
+    net: Network,
+    equity: Any,
+    shocks: Any,
+    recovery: Any = 0.0,
+    *,
+    backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
+) -> Cascade:
     """Let failures cascade: who loses more than its equity fails, and its creditors lose what they don't recover.
 
     Parameters
@@ -155,11 +142,21 @@ def cascade(net: Network, equity: Any, shocks: Any, recovery: Any = 0.0) -> Casc
     net : Network
     equity : array_like (N,), or None
         Currency, at least 0; None for the network's own.
-    shocks : array_like (S, N) or (N,), or "each"
+    shocks : array_like or sparse array of scipy's (S, N), or array_like (N,), or "each"
         Numbers: what each node loses, currency. Booleans: who fails, whatever its equity; it loses all of it.
         "each": N shocks, in each of which one node fails, in their order.
     recovery : float or array_like (N,)
         Share of its debts that is paid once the node has failed, 0 to 1.
+    backend : str
+        The name of a backend, or ``auto`` for the best that lets losses spread.
+    threads : int, optional
+        At most so many threads of the processor; by default the environment variable GPUSTRESS_THREADS, or as many as
+        the process has processors. ``numpy`` takes one, whatever is allowed.
+    devices : sequence of int, optional
+        CUDA devices that share the work, for a backend that has some.
+    memory : str or int, optional
+        What the work may take beside the shocks and the result, e.g. ``"4GB"``; by default a quarter of what is free.
+        No number depends on it. For more shocks than fit: `cascade_blocks`.
 
     Returns
     -------
@@ -176,112 +173,80 @@ def cascade(net: Network, equity: Any, shocks: Any, recovery: Any = 0.0) -> Casc
     round by round, all creditors of who fails in one round lose in the next. Losses go on to be counted after a node
     has failed.
     """
-    capital = _equity(net, equity, above=False)
-    share = by_node(
-        "recovery",
-        recovery,
-        net.names,
-        lambda paid: (paid >= 0.0) & (paid <= 1.0),
-        "Write a number from 0 to 1.",
-        scalar=True,
-    )
-    initial, failing = read_shocks(shocks, net.names, capital)
-    rule = Threshold(capital, share, failing)
-    losses = _by_shock(spread(net.claims, initial, rule))
-    when = _by_shock(rule.round)
-    return Cascade(
-        names=net.names,
-        failed=when != NEVER,
-        round=when,
-        initial=_by_shock(initial),
-        losses=losses,
-        equity=capital - losses,
-        rounds=when.max(axis=1),
-    )
+    ask = _Cascades.of(net, equity, recovery, Spreader.of(backend, threads, devices, memory))
+    return ask.under(read_shocks(shocks, net.names, ask.exposures.equity))
 
 
-def debtrank(
+def cascade_blocks(
     net: Network,
     equity: Any,
     shocks: Any,
-    variant: Literal["linear", "original"] = "linear",
-    weights: Any = None,
-) -> DebtRank:
-    """Let distress spread: who loses a share of its equity passes on that share of its debts, before it fails.
+    recovery: Any = 0.0,
+    *,
+    block: int | None = None,
+    backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
+) -> Iterator[Cascade]:
+    """Let failures cascade under more shocks than fit into memory, a block of shocks at a time.
 
     Parameters
     ----------
-    net : Network
-    equity : array_like (N,), or None
-        Currency, above 0; None for the network's own.
-    shocks : array_like (S, N) or (N,), or "each"
-        As of `cascade`. With "each", `DebtRank.impact` is each node's own DebtRank.
-    variant : {"linear", "original"}
-        Linear (Bardoscia et al. 2015): all distress is passed on, to the end. Original (Battiston et al. 2012): each
-        node passes on once what it has when it first becomes distressed, and no claim weighs more than 1.
-    weights : array_like (N,), optional
-        Economic value, at least 0; only their ratios count. By default what each node is owed by the others.
+    shocks : as of `cascade`, or an iterable of such
+        An array, such as a ``numpy.memmap``, and "each" are cut into blocks. Of an iterable, a generator say, each item
+        is one.
+    block : int, optional
+        How many shocks a block has; by default as many as `memory` allows. Not with an iterable.
+    memory : str or int, optional
+        What a block and its result may take, e.g. ``"4GB"``; by default a quarter of what is free. Arrays (S, N) that
+        a block is asked for come on top.
+    net, equity, recovery, backend, threads, devices
+        As of `cascade`.
 
-    Returns
-    -------
-    DebtRank
+    Yields
+    ------
+    Cascade
+        Of each block, in order; its row 0 is the block's first shock. What came before is not kept. The numbers are
+        those that `cascade` gives for all shocks together, to the bit.
 
     Raises
     ------
     InputError
-        An argument has another shape, or a value out of range.
-
-    Notes
-    -----
-    The linear one always comes to rest, since distress only rises and is at most 1. Its rounds end at 1e-13 of that;
-    where they are slow it is found by linear solves, exact but for rounding. Where the spectral radius of the claims
-    over equity is 1 or more, nodes end at 1, however small the shock that reaches them.
+        As of `cascade`; those about the shocks when their block has its turn, with rows of the block.
     """
-    if variant not in VARIANTS:
-        raise bad_argument("variant", variant, "is not known", nearest(str(variant), VARIANTS))
-    capital = _equity(net, equity, above=True)
-    value = _weights(net, weights)
-    losses, _ = read_shocks(shocks, net.names, capital)
-    if variant == "linear":
-        distress = linear_debtrank(net.claims, capital, losses)
-    else:
-        rule = Once(capital, losses.shape[1])
-        spread(_at_most(net.claims, capital), losses, rule)
-        distress = rule.distress
-    initial = np.minimum(1.0, losses / capital[:, None])
-    return DebtRank(net.names, _by_shock(initial), _by_shock(distress), capital, value)
+    spreader = Spreader.of(backend, threads, devices, memory)
+    ask = _Cascades.of(net, equity, recovery, spreader)
+    return ask.blocks(shocks, read_block(block, shocks))
 
 
-def _equity(net: Network, equity: Any, *, above: bool) -> NDArray[np.float64]:
-    return by_node(
-        "equity",
-        net.equity if equity is None else equity,
-        net.names,
-        lambda capital: capital > 0.0 if above else capital >= 0.0,
-        f"Write a number {'above' if above else 'of at least'} 0: who has less has failed before any shock.",
-    )
+@dataclass(frozen=True)
+class _Cascades:
+    """What is asked, whatever the shocks."""
 
+    names: tuple[str, ...]
+    exposures: Exposures
+    spreader: Spreader
 
-def _weights(net: Network, weights: Any) -> NDArray[np.float64]:
-    given = net.claims.sum(axis=1) if weights is None else weights
-    value = by_node(
-        "weights", given, net.names, lambda weight: weight >= 0.0, "Write a number of at least 0."
-    )
-    total = value.sum()
-    if total == 0.0:
-        if weights is not None:
-            raise bad_argument(
-                "weights", "all 0", "have no ratios", "Give at least one node a value above 0."
-            )
-        return np.full(len(value), 1.0 / len(value))  # nobody has claims: nothing spreads
-    return np.asarray(value / total)
+    @staticmethod
+    def of(net: Network, equity: Any, recovery: Any, spreader: Spreader) -> _Cascades:
+        capital = read_equity(net, equity, above=False)
+        paid = by_node(
+            "recovery",
+            recovery,
+            net.names,
+            lambda share: (share >= 0.0) & (share <= 1.0),
+            "Write a number from 0 to 1.",
+            scalar=True,
+        )
+        return _Cascades(net.names, Exposures.of(net.claims, capital, 1.0 - paid), spreader)
 
+    def under(self, shocks: EquityShocks) -> Cascade:
+        return self._result(shocks, self.spreader.spread(self.exposures, shocks, "threshold"))
 
-def _at_most(claims: sparse.csr_array, equity: NDArray[np.float64]) -> sparse.csr_array:
-    """Claims of which none exceeds the creditor's equity: W = min(1, claim / equity)."""
-    data = np.minimum(claims.data, np.repeat(equity, np.diff(claims.indptr)))
-    return sparse.csr_array((data, claims.indices, claims.indptr), shape=claims.shape)
+    def blocks(self, shocks: Any, block: int | None) -> Iterator[Cascade]:
+        found = self.spreader.blocks(self.exposures, shocks, self.names, "threshold", block)
+        return (self._result(*one) for one in found)
 
-
-def _by_shock(by_node: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(by_node.T)
+    def _result(self, shocks: EquityShocks, outcome: SpreadOutcome) -> Cascade:
+        return Cascade(self.names, self.exposures.equity, shocks, outcome, self.spreader.backend.name)

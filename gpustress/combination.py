@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from .errors import InputError, Problem, bad_argument, shown
 from .estimates import ScenarioRun, contagion_pairs
-from .moments import Moments
+from .moments import FIELDS, Moments
 from .schema import CAUSES
 from .sparse_counts import SparseCounts
 from .sweep_summary import SweepSummary
@@ -186,21 +186,14 @@ class _Sums:
         if self._moments:
             first = np.concatenate([first for first, _, _ in self._moments])
             slot = np.concatenate([slot for _, slot, _ in self._moments])
-            parts = [part for _, _, part in self._moments]
-            names = ("count", "mean", "squares", "least", "largest")
-            every = Moments(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+            every = Moments.joined([part for _, _, part in self._moments])
             for start in np.unique(first):
                 rows = first == start
                 step = Moments.none(shape)
-                for name in names:
+                for name in FIELDS:
                     getattr(step, name)[slot[rows]] = getattr(every, name)[rows]
                 merged = merged.merged(step)
-        return Moments(
-            *(
-                getattr(merged, name).reshape(len(self._runs), -1)
-                for name in ("count", "mean", "squares", "least", "largest")
-            )
-        )
+        return Moments(*(getattr(merged, name).reshape(len(self._runs), -1) for name in FIELDS))
 
 
 def _numbers_of(table: pa.Table, column: str) -> NDArray[Any]:

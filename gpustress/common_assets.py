@@ -10,16 +10,20 @@ import pyarrow as pa
 from scipy import sparse
 
 from .arguments import whole_number
+from .backends import AUTO
 from .common_assets_schema import ASSETS, HOLDERS, HOLDINGS
-from .contagion import Linear, linear_debtrank, spread
+from .contagion import Spreader
 from .contagion_arguments import batch_of
 from .errors import InputError, Problem, bad_argument, report_rows, shown
+from .exposures import EquityShocks, Exposures
 from .names import check_key
 from .references import check_named
 from .result_schema import FIRE_SALES, FIRE_SALES_SUMMARY
 from .tables import conform, floats, places
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .schema import Schema
@@ -101,7 +105,18 @@ class FireSales:
         return pa.table(columns, schema=FIRE_SALES_SUMMARY.arrow())
 
 
-def fire_sales(holdings: Any, holders: Any, assets: Any, shocks: Any, rounds: int | None = 1) -> FireSales:
+def fire_sales(
+    holdings: Any,
+    holders: Any,
+    assets: Any,
+    shocks: Any,
+    rounds: int | None = 1,
+    *,
+    backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
+) -> FireSales:
     """Let holders of common assets sell to hold their leverage, round by round.
 
     Parameters
@@ -113,6 +128,8 @@ def fire_sales(holdings: Any, holders: Any, assets: Any, shocks: Any, rounds: in
         By how much the price of each asset falls at first, as a share of it, 0 to 1.
     rounds : int, optional
         Of sales: at least 1. None: until all is at rest.
+    backend, threads, devices, memory
+        As of `cascade`.
 
     Returns
     -------
@@ -134,6 +151,7 @@ def fire_sales(holdings: Any, holders: Any, assets: Any, shocks: Any, rounds: in
     if rounds is not None and (number is None or number < 1):
         remedy = "Write a whole number of at least 1, or None: until all is at rest."
         raise bad_argument("rounds", rounds, "is out of range", remedy)
+    spreader = Spreader.of(backend, threads, devices, memory)
     held, names, kinds, equity, impact = _read(holdings, holders, assets)
     remedy = "Write the share of its price by which the asset falls, 0 to 1."
     falls = batch_of("shocks", shocks, kinds, lambda fall: (fall >= 0.0) & (fall <= 1.0), remedy).T
@@ -143,12 +161,10 @@ def fire_sales(holdings: Any, holders: Any, assets: Any, shocks: Any, rounds: in
     )  # (N, K) by who has lost all
     exposure = sparse.csr_array(held @ sparse.diags_array(impact) @ selling.T)
     lost = held @ falls
-    if number is None:
-        distress = passed_on = linear_debtrank(exposure, equity, lost)
-    else:
-        rule = Linear(equity, lost.shape[1], number)
-        spread(exposure, lost, rule)
-        distress, passed_on = rule.distress, rule.passed_on
+    lost_at_first = EquityShocks.of(sparse.csr_array(lost.T))
+    outcome = spreader.spread(Exposures.of(exposure, equity), lost_at_first, "linear", number)
+    distress = outcome.dense(outcome.value).T
+    passed_on = distress if number is None else outcome.dense(outcome.other).T
     sold = selling.T.tocsr() @ passed_on
     price_fall = impact[:, None] * sold
     _check_prices(falls + price_fall, kinds)

@@ -1,147 +1,163 @@
-"""Contagion of losses: one engine, and the rules by which a node passes on what it lost.
-
-In every round losses arrive, a rule says which further share of its debts each node's creditors write off, and that
-share of the debts is what arrives in the next round. Arrays are (N, S): nodes, then shocks.
-
-Sources: Furfine, "Interbank exposures: quantifying the risk of contagion", Journal of Money, Credit and Banking 35
-(2003); Battiston, Puliga, Kaushik, Tasca and Caldarelli, "DebtRank: too central to fail? Financial networks, the FED
-and systemic risk", Scientific Reports 2 (2012); Bardoscia, Battiston, Caccioli and Caldarelli, "DebtRank: a
-microscopic foundation for shock propagation", PLoS ONE 10 (2015).
-"""
+"""Contagion of losses on whichever backend, by the rules of `backends/numpy/contagion.py`, and its exact finish."""
 
 from __future__ import annotations
 
-from itertools import count
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 from scipy.sparse.linalg import spsolve
 
+from .backends import AUTO, get_backend
+from .backends.base import SpreadOutcome, SpreadsLosses
+from .contagion_arguments import CELL_BYTES, ShockRows, is_batch, read_shocks
+from .errors import bad_argument
+from .exposures import EquityShocks, Exposures
+from .memory import budget, free_memory
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
-THRESHOLD_TOLERANCE: Final = 1e-9  # a loss that exceeds equity by a smaller share of it is no failure
+    from .backends.base import Rule
+
 PLAIN_ROUNDS: Final = 256  # after which what still moves is solved exactly
-REST: Final = 1e-13  # of equity: what all later rounds together may still add where the plain ones end
-NEVER: Final = -1
 
 
-class Rule(Protocol):
-    """Further shares (N, S) of each node's debts that are written off in a round, from what arrived in it."""
+@dataclass(frozen=True)
+class Spreader:
+    """How to let losses spread, whatever the shocks.
 
-    def __call__(self, round_number: int, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`round_number` counts from 0; `arrived` (N, S) are losses, currency."""
-
-
-def spread(claims: sparse.csr_array, first: NDArray[np.float64], rule: Rule) -> NDArray[np.float64]:
-    """Pass losses on until nothing more is written off.
-
-    Parameters
+    Attributes
     ----------
-    claims : csr_array (N, N)
-        What the node of the row loses when all debts of the node of the column are written off.
-    first : ndarray (N, S)
-        What arrives in round 0.
-    rule : Rule
-
-    Returns
-    -------
-    ndarray (N, S)
-        All that arrived.
-    """
-    losses, arrived = np.zeros_like(first), first
-    for round_number in count():
-        losses += arrived
-        share = rule(round_number, arrived)
-        if not share.any():
-            break
-        arrived = claims @ share
-    return losses
-
-
-class Threshold:
-    """Furfine (2003): a node whose losses exceed its equity fails, and its creditors recover a share."""
-
-    def __init__(
-        self, equity: NDArray[np.float64], recovery: NDArray[np.float64], failing: NDArray[np.bool_]
-    ):
-        self._limit = (1.0 + THRESHOLD_TOLERANCE) * equity[:, None]
-        self._written_off = 1.0 - recovery[:, None]
-        self._failing = failing  # in round 0, whatever they lose
-        self._losses = np.zeros(failing.shape)
-        self.round = np.full(failing.shape, NEVER)
-
-    def __call__(self, round_number: int, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What is written off of who fails in this round."""
-        self._losses += arrived
-        fails = (self.round == NEVER) & (self._losses > self._limit)
-        if round_number == 0:
-            fails |= self._failing
-        self.round[fails] = round_number
-        return np.where(fails, self._written_off, 0.0)
-
-
-class Once:
-    """Battiston et al. (2012): who becomes distressed passes its distress on in the next round, then never again.
-
-    Undistressed is who has distress 0, distressed who has got it in this round, inactive who has passed it on.
+    backend : Backend
+        One that spreads losses.
+    memory : int
+        Bytes that it may take beside what it gives.
     """
 
-    def __init__(self, equity: NDArray[np.float64], shocks: int):
-        self._equity = equity[:, None]
-        self.distress = np.zeros((len(equity), shocks))
+    backend: Any
+    memory: int
 
-    def __call__(self, round_number: int, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The distress of who was undistressed until now."""
-        undistressed = self.distress == 0.0
-        self.distress = np.minimum(1.0, self.distress + arrived / self._equity)
-        return np.where(undistressed, self.distress, 0.0)
+    @staticmethod
+    def of(
+        backend: str, threads: int | None, devices: Sequence[int] | None, memory: str | int | None
+    ) -> Spreader:
+        """Read the options that every kind of contagion has.
+
+        Raises
+        ------
+        InputError
+        """
+        chosen = get_backend(backend, threads=threads, devices=devices, protocol=SpreadsLosses)
+        if not isinstance(chosen, SpreadsLosses):
+            remedy = f"Take another, or {AUTO} for the best that does."
+            raise bad_argument("backend", chosen.name, "does not let losses spread", remedy)
+        return Spreader(chosen, budget(memory))
+
+    def spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int | None = None
+    ) -> SpreadOutcome:
+        """What comes of every shock; without `rounds`, at rest.
+
+        Raises
+        ------
+        MemoryError
+            The shocks reach more nodes than memory holds.
+        """
+        try:
+            return self._spread(exposures, shocks, rule, rounds, free_memory() // CELL_BYTES)
+        except MemoryError as fault:
+            raise _reach_too_many(len(shocks)) from fault
+
+    def blocks(
+        self, exposures: Exposures, shocks: Any, names: Sequence[str], rule: Rule, block: int | None
+    ) -> Iterator[tuple[EquityShocks, SpreadOutcome]]:
+        """The same for blocks of so many shocks, or of as many as fit; see `cascade_blocks`.
+
+        Half of the memory is for two blocks, of which the caller may still hold one, half for the work on one. Where
+        shocks reach few nodes a block grows; one that reaches more than fit is halved and done again.
+        """
+        if not is_batch(shocks):
+            for item in shocks:
+                given = read_shocks(item, names, exposures.equity)
+                yield given, self.spread(exposures, given, rule)
+            return
+        half = replace(self, memory=self.memory // 2)
+        batch, most = ShockRows.of(shocks, names, exposures.equity), half.memory // (2 * CELL_BYTES)
+        fits = max(1, most // max(1, exposures.nodes))  # even where they reach every node
+        size, first = block or fits, 0
+        while first < batch.count:
+            given = batch.rows(first, min(first + size, batch.count))
+            try:
+                allowed = free_memory() // CELL_BYTES if block or size <= fits else most
+                outcome = half._spread(exposures, given, rule, None, allowed)
+            except MemoryError as fault:
+                if size == 1 or block:
+                    raise _reach_too_many(len(given)) from fault
+                size = max(1, size // 2)
+                continue
+            yield given, outcome
+            first += len(given)
+            if not (block or batch.takes_memory) and 4 * len(outcome.node) < most:
+                size *= 2
+
+    def _spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int | None, most: int
+    ) -> SpreadOutcome:
+        plain = PLAIN_ROUNDS if rounds is None else rounds
+        outcome: SpreadOutcome = self.backend.spread(exposures, shocks, rule, plain, self.memory, most)
+        if rounds is None:
+            outcome = _finished(exposures, shocks, outcome)
+        if len(outcome.node) > most:
+            raise MemoryError
+        return outcome
 
 
-class Linear:
-    """Bardoscia et al. (2015): who loses a further share of its equity passes on just that share.
-
-    A shock is at rest once each node's last gain is at most q < 1 times the one before, so that all later ones add no
-    more than q / (1 - q) of it, and that is no more than REST.
-    """
-
-    def __init__(self, equity: NDArray[np.float64], shocks: int, rounds: int = PLAIN_ROUNDS):
-        self._equity, self._rounds = equity[:, None], rounds
-        self.distress = np.zeros((len(equity), shocks))
-        self._gain = np.zeros_like(self.distress)
-        self.passed_on = np.zeros_like(self.distress)
-        self.moving = np.ones(shocks, dtype=bool)
-
-    def __call__(self, round_number: int, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The gains of the shocks that are not at rest; none in the last round."""
-        gain, room = arrived / self._equity, 1.0 - self.distress
-        self.distress = np.where(gain < room, self.distress + gain, 1.0)
-        gain = np.minimum(gain, room)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rate = np.where(gain > 0.0, gain / self._gain, 0.0).max(axis=0, initial=0.0)
-            later = gain.max(axis=0, initial=0.0) * rate / (1.0 - rate)
-        self.moving &= ~((rate == 0.0) | ((rate < 1.0) & (later <= REST)))
-        self._gain = gain * self.moving
-        if round_number == self._rounds:
-            return np.zeros_like(gain)
-        self.passed_on += self._gain
-        return self._gain
+def _reach_too_many(shocks: int) -> MemoryError:
+    remedy = "take fewer at a time, as cascade_blocks and debtrank_blocks do"
+    return MemoryError(f"{shocks} shocks reach more nodes than memory holds: {remedy}")
 
 
 def linear_debtrank(
     claims: sparse.csr_array, equity: NDArray[np.float64], first: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Distress (N, S) of the linear DebtRank at rest, from the losses of round 0."""
-    rule = Linear(equity, first.shape[1])
-    spread(claims, first, rule)
-    moving = np.flatnonzero(rule.moving)
-    if len(moving):
-        relative = sparse.csr_array(sparse.diags_array(1.0 / equity) @ claims)
-        for shock in moving:
-            rule.distress[:, shock] = _at_rest(relative, np.minimum(1.0, first[:, shock] / equity))
-    return rule.distress
+    """Distress (N, S) of the linear DebtRank at rest, from the losses (N, S) of round 0, by the reference."""
+    shocks = EquityShocks.of(sparse.csr_array(first.T))
+    outcome = Spreader.of("numpy", None, None, None).spread(Exposures.of(claims, equity), shocks, "linear")
+    return outcome.dense(outcome.value).T
+
+
+def _finished(exposures: Exposures, shocks: EquityShocks, outcome: SpreadOutcome) -> SpreadOutcome:
+    """The outcome with what `_at_rest` gives for the shocks that still move."""
+    moving = np.flatnonzero(outcome.moving)
+    if len(moving) == 0:
+        return outcome
+    relative = sparse.csr_array(sparse.diags_array(1.0 / exposures.equity) @ exposures.claims)
+    kept = ~outcome.moving[outcome.shock]
+    shock, node = [outcome.shock[kept]], [outcome.node[kept]]
+    value, other = [outcome.value[kept]], [outcome.other[kept]]
+    for row in moving.tolist():
+        first = shocks.rows(row, row + 1).dense()[0]
+        distress = _at_rest(relative, np.minimum(1.0, first / exposures.equity))
+        reached = np.flatnonzero(distress)
+        shock.append(np.full(len(reached), row))
+        node.append(reached.astype(np.int32))
+        value.append(distress[reached])
+        other.append(distress[reached])  # all of it, in the end
+    by_shock = np.concatenate(shock)
+    order = np.argsort(by_shock, kind="stable")
+    return SpreadOutcome(
+        nodes=outcome.nodes,
+        start=np.searchsorted(by_shock[order], np.arange(len(shocks) + 1)),
+        node=np.concatenate(node)[order],
+        value=np.concatenate(value)[order],
+        other=np.concatenate(other)[order],
+        moving=np.zeros_like(outcome.moving),
+    )
 
 
 def _at_rest(relative: sparse.csr_array, first: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .system import System
+
 FIGURES: Final = ("total", "npv", "trough", "payback")
 QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 ANY_CAUSE: Final = "any"
@@ -64,6 +66,28 @@ class Sample(Protocol):
     @property
     def paths(self) -> int:
         """Of each run."""
+
+
+class Named:
+    """Names of what was run, for whoever holds a system and its runs."""
+
+    system: System
+    runs: tuple[ScenarioRun, ...]
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Names of the runs: the first axis of every array."""
+        return tuple(run.name for run in self.runs)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Names of the entities: the last axis of arrays that have one."""
+        return self.system.entity_names
+
+    @property
+    def periods(self) -> int:
+        """Number of periods, T."""
+        return self.system.settings.periods
 
 
 def scenario_names(sample: Sample) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from .simulation import result_bytes, simulate
 from .tables import floats
 
 if TYPE_CHECKING:
+    from .result import Result
     from .statistic import Estimate, Statistic
     from .system import System
 
@@ -85,6 +86,13 @@ class Experiment:
 
     Attributes
     ----------
+    system : System
+    options : RunOptions
+        As given.
+    program : Program
+        The scenario without any change.
+    given_factors : frozenset of int
+        Places of the factors whose paths `options.factors` gives.
     paths : int
         How many there are.
     backend : str
@@ -100,24 +108,23 @@ class Experiment:
         options: RunOptions,
         confidence: float,
     ):
-        if options.effects not in EFFECTS:
-            raise bad_argument(
-                "effects", options.effects, "is no kind of effects", nearest(str(options.effects), EFFECTS)
-            )
-        self._system = system
+        check_one_effect(options.effects)
+        self.system = system
+        self.options = options
         self._statistic = statistic
-        self._options = options
         self._confidence = confidence
         self._base = scenario_rows(system, scenarios, scenario)
         job = prepare(system, self._table([()]), options.effects, options.factors)
+        self.program = job.program
+        self.given_factors = frozenset(job.factors.values)
         self.paths = check_paths(options.paths, job.factors)
         self.backend = ""
-        self._bytes = result_bytes(job.program, self.paths, 0)
+        self._bytes = result_bytes(self.program, self.paths, 0)
 
     def check(self, changes: Sequence[Sequence[Change]], argument: str) -> None:
         """Compile the scenario under each of some changes; `argument` is blamed for what can't be."""
         try:
-            prepare(self._system, self._table(changes), self._options.effects, None)
+            prepare(self.system, self._table(changes), self.options.effects, None)
         except InputError as error:
             own = len(self._base)
             blamed = dict.fromkeys(
@@ -130,14 +137,20 @@ class Experiment:
 
     def estimates(self, changes: Sequence[Sequence[Change]]) -> list[Estimate]:
         """The statistic under each change: one run, or several where one would not fit into the memory."""
-        size = max(1, budget(self._options.memory) // 2 // max(1, self._bytes))
+        size = max(1, budget(self.options.memory) // 2 // max(1, self._bytes))
         found: list[Estimate] = []
         for first in range(0, len(changes), size):
             part = changes[first : first + size]
-            run = simulate(self._system, self._table(part), **self._arguments())
+            run = simulate(self.system, self._table(part), **self._arguments())
             self.backend = run.backend
             found += [self._statistic.estimate(run, row, self._confidence) for row in range(len(part))]
         return found
+
+    def run(self, record: Sequence[str]) -> Result:
+        """The scenario without any change, with time series kept."""
+        run = simulate(self.system, self._table([()]), record=record, **self._arguments())
+        self.backend = run.backend
+        return run
 
     def current(self, change: Change) -> float | None:
         """The value that a change with `set` would replace; None where it is not one number.
@@ -146,17 +159,17 @@ class Experiment:
         """
         problems: list[Problem] = []
         table = Scenarios(self._table([()])).table
-        parameters = evaluate(self._system.settings, self._system.tables, table, problems)
+        parameters = evaluate(self.system.settings, self.system.tables, table, problems)
         address = parse_address(change.parameter)
         if parameters is None or address is None:
             raise InputError(problems)
         periods = slice(
-            change.start or 0, self._system.settings.periods if change.end is None else change.end + 1
+            change.start or 0, self.system.settings.periods if change.end is None else change.end + 1
         )
-        return _current(self._system, parameters, address, periods)
+        return _current(self.system, parameters, address, periods)
 
     def _arguments(self) -> dict[str, Any]:
-        return {field.name: getattr(self._options, field.name) for field in dataclasses.fields(self._options)}
+        return {field.name: getattr(self.options, field.name) for field in dataclasses.fields(self.options)}
 
     def _table(self, changes: Sequence[Sequence[Change]]) -> pa.Table:
         """A scenario for each of `changes`, the base's own rows first."""
@@ -165,6 +178,17 @@ class Experiment:
             own = [*self._base, *map(dataclasses.asdict, moved)]
             rows += [{**row, "scenario": f"change {number}"} for row in own or [{}]]
         return pa.Table.from_pylist(rows, schema=_ROW)
+
+
+def check_one_effect(effects: str) -> None:
+    """Refuse what is not one kind of effects.
+
+    Raises
+    ------
+    InputError
+    """
+    if effects not in EFFECTS:
+        raise bad_argument("effects", effects, "is no kind of effects", nearest(str(effects), EFFECTS))
 
 
 def scenario_rows(system: System, scenarios: Any, scenario: str | None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A run explained: who starts, what follows, what contagion adds, who makes the tail, and what the world looks like."""
+"""A run explained: who starts and follows, what contagion adds, who makes the tail, and which factors it comes from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from .attribution import WORST, cascade_followers, cascade_starts, contagion_losses, worst_world
 from .dates import period_label
+from .errors import bad_argument
 from .estimates import run_place
 from .plain_data import fields_as_json
-from .risk import contributions
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story
+from .tail import contributions, entity_contributions
+from .variance_shares import sobol_indices
 
 if TYPE_CHECKING:
     from .result import Result
@@ -35,10 +37,12 @@ class Explanation:
         As of `cascade_starts` and `cascade_followers`.
     contagion : pyarrow.Table or None
         As of `contagion_losses`; None where first_round or full was not run.
-    contributions : pyarrow.Table
-        As of `contributions`, at 99 %.
+    contributions, entity_contributions : pyarrow.Table
+        As of the functions of these names, at 99 %.
     world : pyarrow.Table
         As of `worst_world`, for the worst 5 % of losses.
+    shares : pyarrow.Table or None
+        As of `sobol_indices`; None where they were not asked for.
     stories : tuple of Story
         Of the median and the worst path.
     words : tuple of str
@@ -50,7 +54,9 @@ class Explanation:
     followers: pa.Table
     contagion: pa.Table | None
     contributions: pa.Table
+    entity_contributions: pa.Table
     world: pa.Table
+    shares: pa.Table | None
     stories: tuple[Story, ...]
     words: tuple[str, ...]
 
@@ -61,7 +67,12 @@ class Explanation:
 
 
 def explain(
-    run: Result, scenario: str | None = None, *, positions: Any = None, factors: Any = None
+    run: Result,
+    scenario: str | None = None,
+    *,
+    positions: Any = None,
+    factors: Any = None,
+    factor_shares: bool = False,
 ) -> Explanation:
     """Explain what a run of one scenario comes from.
 
@@ -74,6 +85,9 @@ def explain(
         The book; None for the system's own.
     factors : anything that speaks Arrow, optional
         Factor paths of one's own, if the run had some.
+    factor_shares : bool
+        Whether to attribute the variance to the factors (`sobol_indices`): factors + 3 new runs of as many paths, with
+        SALib. All measures are attributed.
 
     Returns
     -------
@@ -82,7 +96,8 @@ def explain(
     Raises
     ------
     InputError
-        There is no such scenario or no book, or `factors` are not those of the run.
+        There is no such scenario or no book, `factors` are not those of the run, or shares are asked for of a run that
+        had factor paths of its own, or without SALib.
     """
     place = run_place(run, scenario)
     name, own = run.scenarios[place], run.runs[place].scenario
@@ -91,6 +106,8 @@ def explain(
     paired = any(second == place for _, second in run.contagion_pairs())
     contagion = _only(contagion_losses(run, positions), own) if paired else None
     tail = _only(contributions(run, positions, LEVEL), name)
+    by_entity = _only(entity_contributions(run, positions, LEVEL), name)
+    shares = _factor_shares(run, place, positions) if factor_shares else None
     world = worst_world(run, name, positions=positions, factors=factors)
     stories = tuple(
         story(run, name, which=which, positions=positions, factors=factors) for which in (MEDIAN, WORST_PATH)
@@ -99,9 +116,27 @@ def explain(
         *_starts_in_words(starts, followers),
         *_contagion_in_words(contagion, run.system.settings.currency),
         *_tail_in_words(tail, run.system.settings.currency),
+        *_starters_in_words(by_entity),
+        *_shares_in_words(shares),
         *_world_in_words(run, world),
     )
-    return Explanation(name, starts, followers, contagion, tail, world, stories, words)
+    return Explanation(name, starts, followers, contagion, tail, by_entity, world, shares, stories, words)
+
+
+def _factor_shares(run: Result, place: int, positions: Any) -> pa.Table:
+    if run.factors_digest:
+        raise bad_argument(
+            "factor_shares",
+            True,
+            "needs factors that can be drawn again, and the run had paths of its own",
+            "Leave it out.",
+        )
+    asked = run.runs[place]
+    return sobol_indices(
+        run.system, measures=run.system.measure_names, positions=positions, scenarios=run.scenario_table,
+        scenario=asked.scenario if run.scenario_table.num_rows else None, paths=run.paths, seed=run.seed,
+        effects=asked.effects, backend=run.backend,
+    )  # fmt: skip
 
 
 def _only(table: pa.Table, scenario: str) -> pa.Table:
@@ -168,6 +203,31 @@ def _tail_in_words(tail: pa.Table, currency: str) -> list[str]:
         share = "" if row["share"] is None else f" ({_percent(row['share'])})"
         parts.append(f"{row['position']} {money(row['contribution'], currency)}{error}{share}")
     return [f"Expected shortfall at 99 % comes from {'; '.join(parts)}."] if parts else []
+
+
+def _starters_in_words(by_entity: pa.Table) -> list[str]:
+    found = sorted((row for row in by_entity.to_pylist() if row["started"]), key=lambda row: -row["started"])
+    parts = [
+        f"{row['entity']} {_percent(row['started_share'])}" for row in found[:TOLD] if row["started_share"]
+    ]
+    return [f"By who fails first on those paths: {'; '.join(parts)} of it."] if parts else []
+
+
+def _shares_in_words(shares: pa.Table | None) -> list[str]:
+    """Of the losses, of how many fail, and of each measure: what varies with the factors that matter most."""
+    if shares is None:
+        return []
+    words = []
+    for output in dict.fromkeys(shares["output"].to_pylist()):
+        rows = [row for row in shares.to_pylist() if row["output"] == output and row["total"] is not None]
+        rows.sort(key=lambda row: -row["total"])
+        parts = [f"{row['factor']} {_percent(row['first'], row['first_error'])} by itself and "
+                 f"{_percent(row['total'], row['total_error'])} with all others" for row in rows[:TOLD]]  # fmt: skip
+        named = {"loss": "the book's losses", "failures": "the number of failures"}
+        if parts and not output.startswith("failure:"):
+            what = named.get(output, f"the net present value of {output.removeprefix('npv:')}")
+            words.append(f"The variance of {what} is due to {'; '.join(parts)}.")
+    return words
 
 
 def _world_in_words(run: Result, world: pa.Table) -> list[str]:

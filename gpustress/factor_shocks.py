@@ -51,24 +51,23 @@ def draw_shocks(program: Program, scenario: int, seed: int, paths: int) -> Facto
             uniform, size = draws.jumps(seed, int(identity), 0, paths, program.periods)
             jumped = program.jump_mean[k] + program.jump_volatility[k] * size
             jump[k] = np.where(uniform < program.jump_probability[k], jumped, 0.0)
-    lower, root = _roots(program, scenario)
-    turned = np.linalg.pinv(root) @ lower
+    lower = program.cholesky[program.cholesky_of[scenario]]
+    turned = np.linalg.pinv(symmetric_root(program, scenario)) @ lower
     return FactorShocks(np.tensordot(turned, normals, axes=1), jump)
 
 
-def factor_table(program: Program, scenario: int, names: tuple[str, ...], shocks: FactorShocks) -> pa.Table:
-    """Factor paths for `simulate(factors=...)`: link(y + shift), with the scenario's shift in it.
+def factor_values(program: Program, scenario: int, shocks: FactorShocks) -> NDArray[np.float64]:
+    """Values of all factors for `simulate(factors=...)`, shape (K, T, P): link(y + shift), the scenario's shift in it.
 
     Parameters
     ----------
     program : Program
     scenario : int
         Place in the program.
-    names : tuple of str, length K
     shocks : FactorShocks
     """
     paths = shocks.own.shape[2]
-    eps = np.tensordot(_roots(program, scenario)[1], shocks.own, axes=1)
+    eps = np.tensordot(symmetric_root(program, scenario), shocks.own, axes=1)
     y = np.repeat(program.start[:, None], paths, axis=1)
     a, b, s = (
         array[scenario][:, None] for array in (program.constant_term, program.persistence, program.deviation)
@@ -79,24 +78,31 @@ def factor_table(program: Program, scenario: int, names: tuple[str, ...], shocks
         y = a + b * y + s * eps[:, t] + shocks.jump[:, t]
         for k, link in enumerate(program.link):
             values[k, t] = _linked(int(link), y[k] + shift[k, t])
+    return values
+
+
+def factor_table(names: tuple[str, ...], values: NDArray[np.float64]) -> pa.Table:
+    """Values of factors (K, T, P) as a table for `simulate(factors=...)`."""
+    _, periods, paths = values.shape
     columns: dict[str, Any] = {
-        PATH: np.repeat(np.arange(paths), program.periods),
-        PERIOD: np.tile(np.arange(program.periods), paths),
+        PATH: np.repeat(np.arange(paths), periods),
+        PERIOD: np.tile(np.arange(periods), paths),
     }
-    return pa.table(columns | {name: values[k].T.reshape(-1) for k, name in enumerate(names)})
+    return pa.table(columns | {name: own.T.reshape(-1) for name, own in zip(names, values, strict=True)})
 
 
-def _roots(program: Program, scenario: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The lower and the symmetric root of the scenario's correlation matrix."""
+def symmetric_root(program: Program, scenario: int) -> NDArray[np.float64]:
+    """C^(1/2) of the scenario's correlation matrix, shape (K, K)."""
     lower = program.cholesky[program.cholesky_of[scenario]]
     eigenvalues, vectors = np.linalg.eigh(lower @ lower.T)
-    root = (vectors * np.sqrt(np.maximum(eigenvalues, 0.0))) @ vectors.T
-    return lower, root
+    root: NDArray[np.float64] = (vectors * np.sqrt(np.maximum(eigenvalues, 0.0))) @ vectors.T
+    return root
 
 
 def _linked(link: int, y: NDArray[np.float64]) -> NDArray[np.float64]:
     if link == EXPONENTIAL:
-        return np.exp(y)
+        with np.errstate(over="ignore"):  # where a cap holds it
+            return np.exp(y)
     if link == LOGISTIC:
         from scipy.special import expit
 

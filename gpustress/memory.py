@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import bad_argument
@@ -20,12 +22,11 @@ _UNITS = {
     "ti": 2**40,
 }
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
-_CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
 LONGEST = 30  # characters of a number
 _ASSUMED_FREE = 2 * 10**9  # where the machine does not say
+_MEMORY_INFO = Path("/proc/meminfo")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 def parse_size(size: str | int) -> int:
@@ -55,13 +56,12 @@ def parse_size(size: str | int) -> int:
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: what the machine has available, or its control group if that is less."""
-    free = _available()
-    for limit_file, usage_file in _CGROUPS:
-        limit, usage = _number(limit_file), _number(usage_file)
-        if limit is not None and usage is not None:
-            free = min(free, max(0, limit - usage))
-    return free
+    """Bytes that this process may still take: what the machine has available, or less where a control group says so.
+
+    A job of Slurm or a pod has a group of its own, which lies in others: the tightest counts. Cached files that a group
+    may drop are free, as they are for the machine.
+    """
+    return min([_available(), *_group_rooms()])
 
 
 def budget(memory: str | int | None) -> int:
@@ -70,15 +70,59 @@ def budget(memory: str | int | None) -> int:
 
 
 def _available() -> int:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
+    if _MEMORY_INFO.exists():
+        for line in _MEMORY_INFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     return _ASSUMED_FREE
 
 
-def _number(path: str) -> int | None:
-    file = Path(path)
+@dataclass(frozen=True)
+class _Files:
+    """What a group's files are called: see cgroups(7), and memory.txt (version 1) or cgroup-v2.rst in Linux."""
+
+    limit: str
+    used: str
+    droppable: str  # a line of memory.stat
+
+
+_VERSION_1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_VERSION_2 = _Files("memory.max", "memory.current", "inactive_file")
+
+
+def _group_rooms() -> Iterator[int]:
+    """What this process's control group and each of those around it have left, where they have a limit."""
+    lines = _OWN_GROUPS.read_text().splitlines() if _OWN_GROUPS.exists() else []
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0" and not controllers:
+            top, files = _GROUPS, _VERSION_2
+        elif "memory" in controllers.split(","):
+            top, files = _GROUPS / "memory", _VERSION_1
+        else:
+            continue
+        own = top / path.lstrip(
+            "/"
+        )  # in a container the path may be the machine's: what is not there has no say
+        for group in (own, *own.parents):
+            limit, used = _number(group / files.limit), _number(group / files.used)
+            if limit is not None and used is not None:
+                yield max(0, limit - used + _droppable(group, files))
+            if group == top:
+                break
+
+
+def _droppable(group: Path, files: _Files) -> int:
+    """Bytes of cached files that nobody has used of late."""
+    stat = group / "memory.stat"
+    if stat.exists():
+        for line in stat.read_text().splitlines():
+            name, _, number = line.partition(" ")
+            if name == files.droppable:
+                return int(number)
+    return 0
+
+
+def _number(file: Path) -> int | None:
     text = file.read_text().strip() if file.exists() else ""
     return int(text) if text.isdigit() else None

@@ -6,13 +6,16 @@ STAN-CS-79-773 (1979). Merging is not associative to the bit: whoever merges has
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+FIELDS: Final = ("count", "mean", "squares", "least", "largest")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,11 @@ class Moments:
                 rows.min(axis=1) + 0.0,  # no negative zero: which of the two is found is up to the processor
                 rows.max(axis=1) + 0.0,
             )
+
+    @staticmethod
+    def joined(parts: Sequence[Moments]) -> Moments:
+        """Those of the figures of several, one after another."""
+        return Moments(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
     def merged(self, other: Moments) -> Moments:
         """Those of both."""

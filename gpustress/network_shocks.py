@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy import sparse
 
 from .errors import InputError, Problem, report_rows
 from .names import check_key
@@ -63,12 +64,10 @@ class Shocks:
         left[self.shock[hit] - first, self.node[hit]] -= self.loss[hit]
         return left
 
-    def of_equity(self, nodes: int, first: int, end: int) -> NDArray[np.float64] | NDArray[np.bool_]:
-        """What `cascade` and `debtrank` take for these shocks: losses, or who fails."""
-        hit = self._hit(first, end)
-        batch = np.zeros((end - first, nodes))
-        batch[self.shock[hit] - first, self.node[hit]] = (self.fails if self.fails.any() else self.loss)[hit]
-        return batch > 0.0 if self.fails.any() else batch
+    def of_equity(self, nodes: int) -> sparse.csr_array:
+        """What `cascade` and `debtrank` take for these shocks: losses, or who fails, (S, N)."""
+        values = self.fails if self.fails.any() else self.loss
+        return sparse.csr_array((values, (self.shock, self.node)), shape=(self.count, nodes))
 
     def _hit(self, first: int, end: int) -> slice:
         return slice(*np.searchsorted(self.shock, [first, end]).tolist())

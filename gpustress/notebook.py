@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from .amounts import percent, plus_minus, unit_of, with_interval
 from .schema import OUTSIDE
 from .summary import summarise
+from .who_pays_whom import payment_lines, who_pays_whom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ ROWS: Final = 12  # scenarios
 
 
 def system_html(system: System) -> str:
-    """How large a system is, and how many lines of payments join whom.
+    """How large a system is, and who pays whom: as a drawing, and the lines of payments by pair.
 
     Parameters
     ----------
@@ -33,21 +34,15 @@ def system_html(system: System) -> str:
     """
     settings = system.settings
     sizes = [(name, f"{table.num_rows:,}") for name, table in system.tables.items() if table.num_rows]
-    lines: dict[tuple[str, str], list[str]] = {}
-    flows = (system.flows[column].to_pylist() for column in ("name", "payer", "receiver"))
-    for name, payer, receiver in zip(*flows, strict=True):
-        if payer is not None or receiver is not None:
-            lines.setdefault((payer or OUTSIDE, receiver or OUTSIDE), []).append(name)
-    loans = (system.loans[column].to_pylist() for column in ("name", "borrower", "lender"))
-    for name, borrower, lender in zip(*loans, strict=True):
-        lines.setdefault((borrower, lender or OUTSIDE), []).append(name)
+    lines = payment_lines(system)
     # What runs among the entities comes first: it is what a failure travels along.
     order = sorted(lines, key=lambda pair: (OUTSIDE in pair, -len(lines[pair]), pair))
     pairs = [(payer, receiver, _listed(lines[payer, receiver])) for payer, receiver in order[:PAIRS]]
     parts = [
         f"<p><strong>System {escape(settings.name)}</strong>: {settings.periods:,} periods of "
-        f"{settings.period_years:g} years</p>",
+        f"{settings.period_years:g} year{'' if settings.period_years == 1.0 else 's'}</p>",
         _table(("table", "rows"), sizes),
+        who_pays_whom(lines),
         _table(("pays", "receives", "flows and loans"), pairs),
     ]
     if len(order) > PAIRS:

@@ -13,6 +13,7 @@ from .dependent_estimates import contagion_shares, curve_shares, failure_shares
 from .estimates import (
     FIGURES,
     QUANTILES,
+    Named,
     ScenarioRun,
     check_contagion,
     contagion_of_shares,
@@ -70,7 +71,7 @@ class MeasureResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Named):
     """What a run gives: S runs (scenarios x effects), P paths, N entities, T periods; arrays are read-only.
 
     Attributes
@@ -159,21 +160,6 @@ class Result:
         from .notebook import result_html
 
         return result_html(self)
-
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """Names of the runs: the first axis of every array."""
-        return tuple(run.name for run in self.runs)
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """Names of the entities: the last axis of `failed_at` and its like."""
-        return self.system.entity_names
-
-    @property
-    def periods(self) -> int:
-        """Number of periods, T."""
-        return self.system.settings.periods
 
     def sample(self, place: int) -> PathSample:
         """What the paths of a run are as a sample: which were drawn together, what each weighs.

@@ -105,6 +105,38 @@ _TABLES: Final = (
         ),
     ),
     ResultSchema(
+        "entity_contributions",
+        "The same by entity: a row for each run and entity.",
+        (
+            _SCENARIO,
+            _ENTITY,
+            ResultColumn(
+                "contribution", "float", "mean loss in the tail by the entity's own failure, currency"
+            ),
+            _ERROR,
+            ResultColumn("share", "float", "of the expected shortfall; null where that is 0"),
+            ResultColumn(
+                "started",
+                "float",
+                "mean loss in the tail on the paths on which it is the first to fail; of several, equal parts",
+            ),
+            ResultColumn("started_error", "float", "standard error of that"),
+            ResultColumn("started_share", "float", "of the expected shortfall; null where that is 0"),
+        ),
+    ),
+    ResultSchema(
+        "flow_contributions",
+        "Who makes the low end of a measure: a row for each run and flow of the measure.",
+        (
+            _SCENARIO,
+            ResultColumn("flow", "string", "a flow of the measure"),
+            ResultColumn("contribution", "float", "its mean on the worst paths, times its weight, currency"),
+            _ERROR,
+            ResultColumn("mean", "float", "the same on all paths"),
+            ResultColumn("mean_error", "float", "standard error of that"),
+        ),
+    ),
+    ResultSchema(
         "control_variate",
         "Means that the run without effects controls: a row for each scenario and measure.",
         (
@@ -393,6 +425,59 @@ REVERSE_STRESS: Final = ResultSchema(
     coordinates=False,
 )
 
+_FACTOR = ResultColumn("factor", "string", "a factor")
+_CENTRAL = ResultColumn("central", "float", "its value on the path without shocks")
+DESIGN_POINT: Final = ResultSchema(
+    "likeliest_point",
+    "The likeliest path of the factors on which something happens: a row for each factor and period.",
+    (
+        _FACTOR,
+        ResultColumn("period", "int64", "a period"),
+        ResultColumn("shock", "float", "its own standard normal w in that period; eps = C^(1/2) w"),
+        _CENTRAL,
+        ResultColumn("value", "float", "its value on this path"),
+    ),
+    coordinates=False,
+)
+
+DESIGN_POINT_FACTORS: Final = ResultSchema(
+    "likeliest_point_factors",
+    "What each factor does on that path: a row for each factor.",
+    (
+        _FACTOR,
+        ResultColumn("share", "float", "of the squared distance, its own shocks'; null where there are none"),
+        ResultColumn(
+            "period", "int64", "up to the failure (else up to the last), in which it is moved farthest"
+        ),
+        _CENTRAL,
+        ResultColumn("value", "float", "its value on this path, in that period"),
+        ResultColumn("deviations", "float", "how far its state y is moved there, in its standard deviations"),
+    ),
+    coordinates=False,
+)
+
+DESIGN_POINT_RAY: Final = ResultSchema(
+    "likeliest_point_ray",
+    "The straight way to that path and a quarter beyond: a row for each distance.",
+    (
+        ResultColumn("distance", "float", "from the path without shocks, in standard deviations"),
+        ResultColumn("value", "float", "the measure's figure or the loss; 1 for the failure, else 0"),
+        ResultColumn("failures", "int64", "entities that fail"),
+    ),
+    coordinates=False,
+)
+
+DESIGN_POINT_STEPS: Final = ResultSchema(
+    "likeliest_point_steps",
+    "The way of the search: a row for each start and step.",
+    (
+        ResultColumn("start", "int64", "number of a ray from which the search starts, the nearest first"),
+        ResultColumn("step", "int64", "0: the ray itself"),
+        ResultColumn("distance", "float", "at which the event first happens, in standard deviations"),
+    ),
+    coordinates=False,
+)
+
 _PARAMETER = ResultColumn("parameter", "string", "an address")
 SENSITIVITIES: Final = ResultSchema(
     "sensitivities",
@@ -405,9 +490,11 @@ SENSITIVITIES: Final = ResultSchema(
             "standard_error", "float", "of the derivative, paired over the same paths; null of one path"
         ),
         ResultColumn("bias", "float", "of the derivative at this step, as two steps tell it"),
-        ResultColumn("step", "float", "that was chosen"),
+        ResultColumn("step", "float", "that was chosen; null pathwise, as are the last two columns"),
         ResultColumn(
-            "scheme", "string", "central, or where the parameter can't move both ways forward or backward"
+            "scheme",
+            "string",
+            "central, or where the parameter can't move both ways forward or backward; pathwise",
         ),
         ResultColumn("down", "float", "the statistic one step lower"),
         ResultColumn("up", "float", "the statistic one step higher"),
@@ -431,7 +518,7 @@ WORST_WORLD: Final = ResultSchema(
     "worst_world",
     "The factors on the worst paths against all paths: a row for each factor and period.",
     (
-        ResultColumn("factor", "string", "a factor"),
+        _FACTOR,
         ResultColumn("period", "int64", "a period"),
         ResultColumn("mean", "float", "over all paths"),
         ResultColumn("worst_mean", "float", "over the worst paths"),
@@ -484,14 +571,9 @@ CONVERGENCE: Final = ResultSchema(
     coordinates=False,
 )
 ANSWER_SCHEMAS: Final = (
-    REVERSE_STRESS,
-    SENSITIVITIES,
-    SENSITIVITY_STEPS,
-    WORST_WORLD,
-    STORY,
-    SOBOL_INDICES,
-    CONVERGENCE,
-)
+    REVERSE_STRESS, DESIGN_POINT, DESIGN_POINT_FACTORS, DESIGN_POINT_RAY, DESIGN_POINT_STEPS, SENSITIVITIES,
+    SENSITIVITY_STEPS, WORST_WORLD, STORY, SOBOL_INDICES, CONVERGENCE,
+)  # fmt: skip
 
 NETWORK_SCHEMAS: Final = (
     CLEARING,

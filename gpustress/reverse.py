@@ -313,6 +313,19 @@ def _answered(
     )
 
 
+def _interval_in_words(found: Found, confidence: float) -> str:
+    assert found.low is not None
+    assert found.high is not None
+    if math.isinf(found.low) and math.isinf(found.high):
+        return "so few paths bound it on neither side"
+    share = f"{100 * confidence:g} % interval"
+    if math.isinf(found.low):
+        return f"{share} up to {found.high:.6g}, open below"
+    return f"{share} {found.low:.6g} " + (
+        "up, open above" if math.isinf(found.high) else f"to {found.high:.6g}"
+    )
+
+
 def _in_words(
     search: Search, found: Found, name: str, label: str, unstressed: float | None, confidence: float
 ) -> str:
@@ -332,10 +345,7 @@ def _in_words(
             text += f" It is not monotone: it goes from {min(values):.6g} to {max(values):.6g} and back."
         return text
     there = known[found.root]
-    text = (
-        f"The {label} meets {target:.6g} at {name} = {found.root:.6g} ({100 * confidence:g} % interval "
-        f"{found.low:.6g} to {found.high:.6g})"
-    )
+    text = f"The {label} meets {target:.6g} at {name} = {found.root:.6g} ({_interval_in_words(found, confidence)})"
     if unstressed is not None:
         text += f", a change of {found.root - unstressed:+.6g} from {unstressed:.6g}"
         text += f", where it is {known[unstressed].value:.6g}" if unstressed in known else ""

@@ -1,4 +1,4 @@
-"""Risk measures of losses: plain functions of arrays, and who contributes to the tail."""
+"""Risk measures of losses: plain functions of arrays."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .book import check_horizon, claims, losses, path_losses, read_book
+from .book import claims, losses
 from .errors import bad_argument
-from .estimates import result_table
 from .result import Result
 from .sampling import CONFIDENCE, check_share, normal_deviate, quantile_rank, quantile_with_error, root_spread
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import ArrayLike, NDArray
 
-    from .book import Book
     from .path_sample import PathSample
 
 
-__all__ = ["RiskEstimate", "claims", "contributions", "expected_shortfall", "losses", "value_at_risk"]
+__all__ = ["RiskEstimate", "claims", "expected_shortfall", "losses", "value_at_risk"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,152 +213,6 @@ def _of_run(
     found = [measure(run.sample(place), loss[place], level, confidence) for place in range(len(run.runs))]
     rows = [(one.value, one.standard_error, one.low, one.high) for one in found]
     return _estimate(rows, 2, level, confidence)
-
-
-def contributions(
-    run: Result, positions: Any = None, level: float = 0.99, *, horizon: float | None = None
-) -> pa.Table:
-    """What each position contributes to the expected shortfall of its book: its mean loss in the book's tail.
-
-    Parameters
-    ----------
-    run : Result
-    positions : anything that speaks Arrow, optional
-        Rows of the table ``positions``; None for the system's own.
-    level : float
-        Of the expected shortfall, strictly between 0 and 1.
-    horizon : float, optional
-        Years, as of `losses`.
-
-    Returns
-    -------
-    pyarrow.Table
-        scenario, position, entity, contribution, standard_error, share (null where the expected shortfall is
-        0), and a grid's coordinates. The contributions of a run sum to its expected shortfall, up to
-        rounding.
-
-    Raises
-    ------
-    InputError
-        Positions, level or horizon are not as they have to be.
-
-    Notes
-    -----
-    The Euler allocation, Tasche, "Capital allocation to business units and sub-portfolios: the
-    Euler principle" (2008). Paths that tie at the value at risk share its weight evenly, so the order of the
-    paths does not matter. The standard error takes in that the value at risk is estimated too: its influence
-    function needs a position's mean loss at the value at risk, taken over the sqrt((1 - level) P) paths to
-    either side of it.
-    """
-    check_horizon(horizon)
-    check_share("level", level)
-    book = read_book(run.system, positions)
-    by_entity = book.loss_by_entity(run.system.settings, len(run.entities), horizon)
-    shape = (len(run.runs), len(book.names))
-    contribution, error = np.empty(shape), np.empty(shape)
-    for row in range(shape[0]):
-        if run.variance_reduction is not None:
-            found = _sample_contributions(run, row, book, by_entity, level, horizon)
-            contribution[row], error[row] = found
-            continue
-        tail = _Tail(path_losses(by_entity, run.failed_at[row]), level)
-        weights = tail.failures(run.failed_at[row], by_entity.shape[1], book)
-        for rows in book.pieces():
-            loss = book.loss_by_period(run.system.settings, horizon, rows)
-            contribution[row, rows], error[row, rows] = weights.contributions(loss, book.entity[rows])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = contribution.sum(axis=1, keepdims=True)
-        share = np.where(total == 0.0, np.nan, contribution / total)
-    which_run, position = np.indices(shape)
-    columns = {
-        "scenario": (run.scenarios, which_run),
-        "position": (book.names, position),
-        "entity": (book.entities, position),
-        "contribution": contribution,
-        "standard_error": error,
-        "share": share,
-    }
-    return result_table("contributions", run, which_run, columns)
-
-
-def _sample_contributions(
-    run: Result, row: int, book: Book, by_entity: NDArray[np.float64], level: float, horizon: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Contribution of each position and its standard error, on paths however they were drawn."""
-    sample, failed_at = run.sample(row), run.failed_at[row]
-    total = path_losses(by_entity, failed_at)
-    at_risk, low, high = sample.quantile_interval(total, level, CONFIDENCE)
-    at, above, near = total == at_risk, total > at_risk, (total >= low) & (total <= high)
-    # The share of the paths at the value at risk that belongs to the tail.
-    part = (1.0 - level - sample.mean(above)[0]) / sample.mean(at)[0]
-    tail = above + part * at
-    found = np.empty((2, len(book.names)))
-    for rows in book.pieces():
-        loss = book.loss_by_period(run.system.settings, horizon, rows)
-        for place, (entity, by_period) in enumerate(zip(book.entity[rows], loss, strict=True), rows.start):
-            own = by_period[failed_at[:, entity]]
-            edge = sample.mean(own, among=near)[0]
-            error = sample.mean(tail * (own - edge))[1]
-            found[:, place] = sample.mean(tail * own)[0] / (1.0 - level), error / (1.0 - level)
-    return found[0], found[1]
-
-
-@dataclass(frozen=True)
-class _TailFailures:
-    """When entities fail on the paths of a tail: counts by entity and period, each of shape (N, T + 1)."""
-
-    count: int  # paths, P
-    mass: float  # (1 - level) P
-    weight: float  # of a path at the value at risk
-    above: NDArray[np.float64]
-    at: NDArray[np.float64]
-    near: NDArray[np.float64]  # mean over the paths next to the value at risk
-
-    def contributions(
-        self, loss: NDArray[np.float64], entity: NDArray[np.intp]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Contribution of each position and its standard error; `loss` (J, T + 1) is by period of failure."""
-        above, at = self.above[entity], self.at[entity]
-        weighted = above + self.weight * at
-        contribution = (weighted * loss).sum(axis=1) / self.mass
-        excess = loss - (self.near[entity] * loss).sum(axis=1, keepdims=True)
-        squares = (above + self.weight**2 * at) * np.square(excess)
-        error = root_spread((weighted * excess).sum(axis=1), squares.sum(axis=1), self.count) / self.mass
-        return contribution, error
-
-
-class _Tail:
-    """The paths of one run whose losses make the expected shortfall."""
-
-    def __init__(self, loss: NDArray[np.float64], level: float):
-        self.count = len(loss)
-        rank, self.mass = quantile_rank(level, self.count)
-        ordered = np.sort(loss)
-        at_risk = ordered[rank - 1]
-        self.above = np.flatnonzero(loss > at_risk)
-        self.at = np.flatnonzero(loss == at_risk)
-        self.weight = (self.mass - len(self.above)) / len(self.at)
-
-        # The ranks around the value at risk; ties at either end share the places that the end has.
-        reach = max(1, math.isqrt(int(self.mass)))
-        first, last = max(rank - reach, 1), min(rank + reach, self.count)
-        low, high = ordered[first - 1], ordered[last - 1]
-        self.near = np.flatnonzero((loss >= low) & (loss <= high))
-        weight = np.ones(len(self.near))
-        for end in {low, high}:
-            begin, stop = np.searchsorted(ordered, end, "left"), np.searchsorted(ordered, end, "right")
-            weight[loss[self.near] == end] = (min(stop, last) - max(begin, first - 1)) / (stop - begin)
-        self.near_weight = weight / (last - first + 1)
-
-    def failures(self, failed_at: NDArray[np.int16], periods: int, book: Book) -> _TailFailures:
-        """Counts of the failures of the book's entities; `failed_at` (P, N), `periods` is T + 1."""
-        above, at, near = np.zeros((3, failed_at.shape[1], periods))
-        for entity in np.unique(book.entity):
-            period = failed_at[:, entity]
-            above[entity] = np.bincount(period[self.above], minlength=periods)
-            at[entity] = np.bincount(period[self.at], minlength=periods)
-            near[entity] = np.bincount(period[self.near], self.near_weight, minlength=periods)
-        return _TailFailures(self.count, self.mass, self.weight, above, at, near)
 
 
 def _binomial_quantile(probability: float, count: int, share: float) -> int:

@@ -1,4 +1,4 @@
-"""Sensitivities: derivatives of a statistic by parameters, from central differences on common random numbers."""
+"""Sensitivities: derivatives of a statistic by parameters, from differences on the same draws or path by path."""
 
 from __future__ import annotations
 
@@ -12,27 +12,21 @@ import numpy as np
 import pyarrow as pa
 
 from .backends import AUTO
-from .errors import InputError, Problem, bad_argument, shown
+from .difference_quotients import chosen_step, ladder_of
+from .errors import InputError, Problem, bad_argument, nearest, shown
 from .experiment import Change, Experiment, RunOptions
-from .parameters import parse_address
+from .pathwise import check_pathwise, path_derivatives
 from .plain_data import fields_as_json
 from .result_schema import SENSITIVITIES, SENSITIVITY_STEPS
-from .sampling import CONFIDENCE
-from .statistic import Estimate, paired_error, read_statistic
+from .sampling import CONFIDENCE, mean_with_error
+from .statistic import MEAN, SHORTFALL, Statistic, estimate_of, read_statistic
+from .tail import Tail
 
 if TYPE_CHECKING:
     from .system import System
 
-HALVINGS: Final = 4  # of the largest step
-SURE: Final = 3.0  # paired standard errors beyond which two steps disagree
-SHARE: Final = 0.2  # of the parameter's value: the largest step, where none is given
-OF_HAZARD: Final = 0.5  # the same of a hazard, for few paths feel a small one
-MOVED: Final = 25  # paths that have to move before a step tells of noise and bias
-STEP: Final = 0.1  # the same for what is no amount, and for what is 0
-HAZARD_STEP: Final = 0.01  # for a hazard of 0: one failure in a hundred years
-ROUNDING: Final = 1e-12  # of the statistic's values: a smaller difference of two steps shows nothing
-CENTRAL, FORWARD, BACKWARD = "central", "forward", "backward"
-_POSITIVE: Final = ("scale", "hazard", "credit_line", "volatility", "reversion", "stress", "cash")  # or 0
+DIFFERENCES, PATHWISE = "differences", "pathwise"
+METHODS: Final = (DIFFERENCES, PATHWISE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +42,7 @@ class Sensitivities:
     table : pyarrow.Table
         parameter, unstressed, derivative, standard_error, bias, step, scheme, down, up: a row for each parameter.
     steps : pyarrow.Table
-        parameter, step, derivative, standard_error: every step that was tried, the largest first.
+        parameter, step, derivative, standard_error: every step that was tried, the largest first; none pathwise.
     paths, seed : int
     backend : str
     """
@@ -71,6 +65,7 @@ def sensitivities(
     system: System,
     parameters: Sequence[str] | Mapping[str, float | None],
     *,
+    method: str = DIFFERENCES,
     measure: str | None = None,
     figure: str = "npv",
     positions: Any = None,
@@ -97,6 +92,10 @@ def sensitivities(
     parameters : sequence of str, or mapping of str to float or None
         Addresses; with a mapping, the largest step of each. None, or no mapping: a fifth of the parameter's value (of a
         hazard half), or 0.1 where that is a shift, a drift, a correlation stress or 0 (0.01 for a hazard of 0).
+    method : {"differences", "pathwise"}
+        Differences are taken of anything. Pathwise derivatives need no step and have no bias; they are those of the
+        mean or the expected shortfall of a measure's total, npv or trough with ``effects="none"``, by a flow's scale or
+        a factor's shift, value, drift, mean or volatility.
     measure, figure, positions, entity, statistic, level, horizon
         What is asked for, as of `reverse_stress`.
     scenarios, scenario
@@ -126,6 +125,10 @@ def sensitivities(
     The standard error is that of the paired differences of the paths, or of their influences for a quantile and an
     expected shortfall.
 
+    Pathwise derivatives (Broadie and Glasserman 1996) are means over the paths of each path's own derivative; of an
+    expected shortfall, over the paths that make it (Hong and Liu, "Simulating sensitivities of conditional value at
+    risk", Management Science 55, 2009). With effects there are none: a failure is a jump.
+
     A parameter that is 0 and can't be less gets forward differences, a correlation stress of 1 backward ones; their
     bias is of order h, two steps' difference over 1/2.
     """
@@ -133,7 +136,9 @@ def sensitivities(
                         entity=entity, level=level, horizon=horizon)  # fmt: skip
     options = RunOptions(paths, seed, effects, backend, threads, devices, memory, factors)
     experiment = Experiment(system, scenarios, scenario, of, options, CONFIDENCE)
-    ladders = [_ladder(experiment, name, largest) for name, largest in _largest_steps(parameters).items()]
+    if _checked_method(method, of, effects) == PATHWISE:
+        return _pathwise(experiment, of, parameters, seed)
+    ladders = [ladder_of(experiment, name, largest) for name, largest in _largest_steps(parameters).items()]
     changes = [[Change(ladder.parameter, "add", offset)] for ladder in ladders for offset in ladder.offsets]
     experiment.check(changes, "parameters")
     unchanged, *found = experiment.estimates([[], *changes])
@@ -164,131 +169,75 @@ def sensitivities(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Quotient:
-    """A difference quotient.
-
-    Attributes
-    ----------
-    step : float
-    value, standard_error : float
-    down, up : float
-        The statistic at the two ends.
-    influence : ndarray (P,)
-        Of the quotient.
-    """
-
-    step: float
-    value: float
-    standard_error: float
-    down: float
-    up: float
-    influence: np.ndarray[Any, np.dtype[np.float64]]
-
-
-def chosen_step(quotients: Sequence[Quotient], value: float) -> int:
-    """Place of the largest step that agrees with all smaller ones; quotients come with falling steps.
-
-    Parameters
-    ----------
-    quotients : sequence of Quotient
-    value : float
-        The statistic without any change: by it the rounding of a difference is judged.
-    """
-    telling = [place for place, quotient in enumerate(quotients) if _moved(quotient) >= MOVED] or [0]
-    for place in telling:
-        if all(_agree(quotients[place], quotients[other], value) for other in telling if other > place):
-            return place
-    return telling[-1]
+def _checked_method(method: str, of: Statistic, effects: str) -> str:
+    """The method, where it goes with what is asked."""
+    if method not in METHODS:
+        raise bad_argument("method", method, "is no method", nearest(str(method), METHODS))
+    if method == DIFFERENCES:
+        return method
+    remedy = f'Write method="{DIFFERENCES}".'
+    asked = {
+        "effects": (effects, effects == "none", "a failure is a jump, which has no pathwise derivative"),
+        "measure": (
+            of.measure,
+            of.measure is not None,
+            "failures and losses jump, and have no pathwise derivative",
+        ),
+        "figure": (of.figure, of.figure != "payback", "whole periods jump, and have no pathwise derivative"),
+        "statistic": (
+            of.name,
+            of.name in (MEAN, SHORTFALL),
+            "has a derivative that no mean over paths estimates",
+        ),
+    }
+    problems = [Problem(name, None, None, shown(value), message, remedy)
+                for name, (value, goes, message) in asked.items() if not goes]  # fmt: skip
+    if problems:
+        raise InputError(problems)
+    return method
 
 
-def _moved(quotient: Quotient) -> int:
-    """Paths that the step moves otherwise than the most; all, where it moves all alike."""
-    apart = np.abs(quotient.influence - np.median(quotient.influence))
-    alike = not apart.any()
-    if len(apart) < MOVED or (alike and quotient.value != 0.0):
-        return MOVED
-    return int(np.count_nonzero(apart > 1e-9 * apart.max()))  # rounding moves no path
-
-
-def _agree(large: Quotient, small: Quotient, value: float) -> bool:
-    spread = large.influence - small.influence
-    noise = SURE * float(np.std(spread, ddof=1)) / math.sqrt(spread.size) if spread.size > 1 else 0.0
-    rounding = ROUNDING * max(abs(value), abs(small.up), abs(small.down)) / small.step
-    return abs(large.value - small.value) <= noise + rounding
-
-
-@dataclass(frozen=True)
-class _Ladder:
-    """The steps of one parameter, the largest first."""
-
-    parameter: str
-    unstressed: float | None
-    steps: tuple[float, ...]
-    scheme: str
-
-    @property
-    def offsets(self) -> list[float]:
-        """What is added to the parameter: of each step, down and up."""
-        signs = {CENTRAL: (-1.0, 1.0), FORWARD: (1.0,), BACKWARD: (-1.0,)}[self.scheme]
-        return [sign * step for step in self.steps for sign in signs]
-
-    def quotients(self, unchanged: Estimate, found: Sequence[Estimate]) -> list[Quotient]:
-        quotients = []
-        for place, step in enumerate(self.steps):
-            down = up = unchanged
-            if self.scheme == CENTRAL:
-                down, up = found[2 * place : 2 * place + 2]
-            elif self.scheme == FORWARD:
-                up = found[place]
-            else:
-                down = found[place]
-            width = 2.0 * step if self.scheme == CENTRAL else step
-            error = paired_error(up, down) / width
-            influence = (up.influence - down.influence) / width
-            quotients.append(
-                Quotient(step, (up.value - down.value) / width, error, down.value, up.value, influence)
-            )
-        return quotients
-
-    def row(self, quotients: Sequence[Quotient], place: int) -> dict[str, object]:
-        chosen, order = quotients[place], 2 if self.scheme == CENTRAL else 1
-        if place + 1 < len(quotients):
-            bias = (chosen.value - quotients[place + 1].value) / (1.0 - 0.5**order)
-        else:
-            bias = (quotients[place - 1].value - chosen.value) / (2.0**order - 1.0)
-        return {
-            "parameter": self.parameter,
-            "unstressed": self.unstressed,
-            "derivative": chosen.value,
-            "standard_error": chosen.standard_error,
-            "bias": abs(bias),
-            "step": chosen.step,
-            "scheme": self.scheme,
-            "down": chosen.down,
-            "up": chosen.up,
+def _pathwise(
+    experiment: Experiment, of: Statistic, parameters: Sequence[str] | Mapping[str, float | None], seed: int
+) -> Sensitivities:
+    """Every derivative as the mean of the paths' own."""
+    steps = _largest_steps(parameters)
+    given = [Problem("parameters", None, None, shown(step), f"`{name}` has a step, and pathwise there is none",
+                     "Give a list of addresses.") for name, step in steps.items() if step is not None]  # fmt: skip
+    if given:
+        raise InputError(given)
+    names = list(steps)
+    experiment.check([[Change(name, "add", 0.0)] for name in names], "parameters")
+    check_pathwise(experiment, names)
+    assert of.measure is not None
+    assert of.figure is not None
+    values, slopes = path_derivatives(experiment, of.measure, of.figure, names)
+    whole = estimate_of(of.name, values, of.level, CONFIDENCE, True)
+    if of.name == MEAN:
+        found = [mean_with_error(slope) for slope in slopes]
+    else:
+        found = list(zip(*Tail(-values, of.level).contributions(slopes.T.__getitem__), strict=True))
+    rows: list[dict[str, object]] = [
+        {
+            "parameter": name,
+            "unstressed": experiment.current(Change(name, "add", 0.0)),
+            "derivative": derivative,
+            "standard_error": error,
+            "bias": 0.0,
+            "scheme": PATHWISE,
         }
-
-
-def _ladder(experiment: Experiment, parameter: str, largest: float | None) -> _Ladder:
-    experiment.check([[Change(parameter, "add", 0.0)]], "parameters")
-    address = parse_address(parameter)
-    assert address is not None
-    own = experiment.current(Change(parameter, "add", 0.0))
-    relative = address.field not in ("shift", "drift", "stress") and own
-    is_hazard = address.field == "hazard"
-    share = OF_HAZARD if is_hazard else SHARE
-    step = abs(share * own) if relative and own else HAZARD_STEP if is_hazard else STEP
-    step = step if largest is None else float(largest)
-    scheme = CENTRAL
-    if own is not None and address.field in _POSITIVE:
-        if own == 0.0:
-            scheme = FORWARD
-        elif address.field == "stress" and own == 1.0:
-            scheme = BACKWARD
-        elif largest is None:
-            step = min(step, own, 1.0 - own if address.field == "stress" else own)
-    return _Ladder(parameter, own, tuple(step * 0.5**k for k in range(HALVINGS + 1)), scheme)
+        for name, (derivative, error) in zip(names, found, strict=True)
+    ]
+    return Sensitivities(
+        of.label,
+        whole.value,
+        whole.standard_error,
+        _table(rows, SENSITIVITIES.arrow()),
+        _table([], SENSITIVITY_STEPS.arrow()),
+        experiment.paths,
+        seed,
+        experiment.backend,
+    )
 
 
 def _largest_steps(parameters: Sequence[str] | Mapping[str, float | None]) -> dict[str, float | None]:
@@ -309,5 +258,7 @@ def _largest_steps(parameters: Sequence[str] | Mapping[str, float | None]) -> di
 
 
 def _table(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
-    arrays = [pa.array([row[field.name] for row in rows], field.type, from_pandas=True) for field in schema]
+    arrays = [
+        pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True) for field in schema
+    ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -17,7 +18,7 @@ from .backends.base import Outcome, outcome_bytes
 from .errors import bad_argument
 from .path_tables import ROW_GROUP, PathTable
 from .result_schema import STORED
-from .simulation import ResultArrays, check_finite
+from .simulation import ResultArrays
 from .sweep_files import TALLIES, Record, SweepFolder, shard_name
 from .tally import UNIT, Tally, nbytes
 
@@ -171,15 +172,12 @@ class Blocks:
 
     def __init__(self, question: Question, backend: Backend, memory: int):
         self._question, self._backend, self._memory = question, backend, memory
-        self._largest: dict[int, int] = {}
+        self._most: dict[int, int] = {}  # paths, by the number of runs
         self._seconds: dict[int, float] = {}  # of a path, by the number of runs
 
     def paths(self, job: Job) -> int:
         """How many paths the next block has."""
-        runs = len(job.runs)
-        if runs not in self._largest:
-            self._largest[runs] = self.largest(job)
-        most = self._largest[runs]
+        runs, most = len(job.runs), self.most(job)
         wanted = BLOCK_SECONDS / self._seconds[runs] if runs in self._seconds else UNIT / 4
         size = max(1, min(most, int(wanted)))
         return size // UNIT * UNIT or size
@@ -188,7 +186,7 @@ class Blocks:
         """Learn from a block."""
         self._seconds[len(job.runs)] = max(seconds, 1e-9) / paths
 
-    def largest(self, job: Job) -> int:
+    def most(self, job: Job) -> int:
         """How many paths fit, while the outcome of as many is being written.
 
         Raises
@@ -196,36 +194,41 @@ class Blocks:
         InputError
             Not one does.
         """
+        runs = len(job.runs)
+        if runs not in self._most:
+            self._most[runs] = self._fitting(job)
+        return self._most[runs]
+
+    def _fitting(self, job: Job) -> int:
         least = needed_bytes(self._question, job, self._backend, 1)
         if least > self._memory:
             message = f"is too little for a shard of {len(job.runs)} scenarios x effects"
             remedy = f"Give at least {-(-least // 10**6):,} MB."
             raise bad_argument("memory", f"{self._memory // 10**6:,} MB", message, remedy)
-        suited = self._backend.block_paths(job.program, self._memory)
-        low, high = 1, max(1, suited)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if needed_bytes(self._question, job, self._backend, middle) <= self._memory:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        spare = self._memory - least + _block_bytes(self._question, job, self._backend, 1)
+        sizes = range(1, self._backend.block_paths(job.program, self._memory) + 1)
+        return bisect_right(sizes, spare, key=partial(_block_bytes, self._question, job, self._backend))
 
 
 def needed_bytes(question: Question, job: Job, backend: Backend, paths: int) -> int:
     """Bytes that a shard takes with blocks of so many paths."""
     series = len(question.series)
-    size = backend.block_bytes(job.program, paths, series) + paths * outcome_bytes(job.program, series)
+    size = _block_bytes(question, job, backend, paths)
     size += nbytes(job, question.read_books, question.record) + OVERHEAD
     if question.keep == "paths":
         size += 2 * chunk_paths(job, series) * outcome_bytes(job.program, series) + ENCODING_BYTES
     return size
 
 
+def _block_bytes(question: Question, job: Job, backend: Backend, paths: int) -> int:
+    """Of a block, while the outcome of as many paths is being written."""
+    series = len(question.series)
+    return backend.block_bytes(job.program, paths, series) + paths * outcome_bytes(job.program, series)
+
+
 def run_shard(
     question: Question,
     shard: Shard,
-    job: Job,
     backend: Backend,
     blocks: Blocks,
     folder: SweepFolder,
@@ -237,7 +240,7 @@ def run_shard(
 
     Parameters
     ----------
-    question, shard, job, backend, blocks, folder
+    question, shard, backend, blocks, folder
     overlap : Overlap
         Where outcomes are written; the shard is whole once that has done all of its work.
     told : function of (path-scenarios, failures)
@@ -252,7 +255,8 @@ def run_shard(
     OSError
         The disk is full, or may not be written to.
     """
-    writer = ShardWriter(question, shard, job, folder)
+    job = question.job(shard)
+    writer = ShardWriter(question, shard, job, folder)  # its tally refuses amounts that overflow
 
     def write(outcome: Outcome) -> None:
         told(len(job.runs) * outcome.failed_at.shape[1], writer.add(outcome))
@@ -264,7 +268,6 @@ def run_shard(
         start = time.monotonic()
         outcome = backend.simulate(job.program, job.block(question.seed, first, count), question.series)
         blocks.took(job, count, time.monotonic() - start)
-        check_finite(job, outcome, first)
         overlap.put(partial(write, outcome))
         del outcome  # before the next one is there
         first += count

@@ -13,6 +13,7 @@ SHARD_WORK: Final = 4 * 10**9
 MOST_SHARDS: Final = 4096  # of a sweep, unless its scenarios are many and their paths few
 SCENARIOS_TOGETHER: Final = 4  # runs (scenarios x effects) of a shard where paths make it large enough
 MOST_TOGETHER: Final = 8  # runs of a shard at all: what is kept of them has to fit into any memory
+SKETCHES_TOGETHER: Final = 256  # runs x figures with sketches of a shard, for the same reason
 STEP: Final = 4096  # a shard's paths are a multiple of it, so that a tally's units are whole
 ROUNDS: Final = 16  # at least, where a sweep may stop early
 
@@ -94,7 +95,9 @@ class Grid:
         return min(self.paths, rounds * self.shard_paths)
 
 
-def make_grid(work: int, effects: int, scenarios: int, paths: int, *, early: bool = False) -> Grid:
+def make_grid(
+    work: int, effects: int, scenarios: int, paths: int, *, sketches: int = 0, early: bool = False
+) -> Grid:
     """The grid of a sweep.
 
     Parameters
@@ -104,6 +107,8 @@ def make_grid(work: int, effects: int, scenarios: int, paths: int, *, early: boo
     effects : int
         Under how many sets of effects each scenario runs.
     scenarios, paths : int
+    sketches : int
+        Figures of a run of which quantiles are kept.
     early : bool
         Whether the sweep may stop early: it then has at least ROUNDS ranges of paths, where paths are enough.
     """
@@ -112,6 +117,7 @@ def make_grid(work: int, effects: int, scenarios: int, paths: int, *, early: boo
     together = min(scenarios, max(1, SCENARIOS_TOGETHER // effects))
     few_paths = -(-target // (work * effects * paths))
     together = min(scenarios, max(together, min(few_paths, MOST_TOGETHER // effects)))
+    together = min(together, max(1, SKETCHES_TOGETHER // max(1, sketches * effects)))
     wanted = -(-target // (work * effects * together))
     if early:
         wanted = min(wanted, -(-paths // ROUNDS))

@@ -9,7 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PENDING: Final = 1 << 16  # rows that wait, or as many as there are, before they are merged with the others
+PENDING: Final = (
+    1 << 16
+)  # rows of new keys that wait, or a quarter of those that are known, before they are put among them
 
 
 class SparseCounts:
@@ -23,9 +25,17 @@ class SparseCounts:
 
     def add(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         """Add values (columns, n) to those of their keys (n,); a key may come twice."""
-        self._pending.append((keys, values))
-        self._waiting += len(keys)
-        if self._waiting > max(PENDING, len(self._keys)):
+        place = np.searchsorted(self._keys, keys)
+        known = np.zeros(len(keys), dtype=bool)
+        inside = place < len(self._keys)
+        known[inside] = self._keys[place[inside]] == keys[inside]
+        for sums, added in zip(self._sums, values, strict=True):
+            np.add.at(sums, place[known], added[known])
+        if not known.all():
+            new = ~known
+            self._pending.append((keys[new], values[:, new]))
+            self._waiting += len(self._pending[-1][0])
+        if self._waiting > max(PENDING, len(self._keys) // 4):
             self._merge()
 
     def sums(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -36,11 +46,13 @@ class SparseCounts:
     def _merge(self) -> None:
         if not self._pending:
             return
-        keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
-        values = np.concatenate([self._sums, *(values for _, values in self._pending)], axis=1)
+        keys = np.concatenate([keys for keys, _ in self._pending])
+        values = np.concatenate([values for _, values in self._pending], axis=1)
+        self._pending, self._waiting = [], 0
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        first = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-        self._keys = keys[first]
-        self._sums = np.add.reduceat(values[:, order], first, axis=1) if len(first) else values[:, :0]
-        self._pending, self._waiting = [], 0
+        first = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+        keys, values = keys[first], np.add.reduceat(values[:, order], first, axis=1)
+        place = np.searchsorted(self._keys, keys)
+        self._keys = np.insert(self._keys, place, keys)
+        self._sums = np.insert(self._sums, place, values, axis=1)

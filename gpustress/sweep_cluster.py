@@ -151,7 +151,7 @@ class _Held:
         records: list[Record] = []
         folder = SweepFolder(place, mark)
         with Overlap() as overlap:
-            run_shard(question, shard, question.job(shard), backend, self._blocks, folder, overlap,
+            run_shard(question, shard, backend, self._blocks, folder, overlap,
                       lambda done, failures: None, records.append)  # fmt: skip
             overlap.wait()
         return records[0].content()

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .backends import AUTO, get_backend
 from .backends.base import Outcome, outcome_bytes
 from .errors import bad_argument
-from .memory import free_memory
+from .memory import budget, free_memory
 from .shard_run import Blocks, needed_bytes
+from .sweep_question import Keep, Question, ask
 from .tally import Tally
 
 if TYPE_CHECKING:
     from .backends.base import Backend
     from .job import Job
-    from .sweep_question import Question
+    from .system import System
 
 SAMPLED: Final = 256  # paths
-TALLY_GROWTH: Final = 4  # of a tally on disk, from the sample to a whole shard: more buckets are hit
+WARMING: Final = 16
+TALLY_GROWTH: Final = 4  # at most, of a tally on disk, from the sample to a whole shard: more buckets are hit
 KEY_BYTES: Final = 2  # on disk, of the columns that say which path, entity and cause a row is about
 
 
 @dataclass(frozen=True)
 class SweepEstimate:
-    """What is left of a sweep.
+    """What a sweep would take, or what is left of one.
 
     Attributes
     ----------
+    paths, runs : int
+        Monte Carlo paths; scenarios x effects.
     shards, shards_left : int
     seconds : float
         On this machine by itself, from a timed block.
@@ -41,14 +47,18 @@ class SweepEstimate:
     disk_bytes : int
         At most, of what is still to be written.
     free_memory_bytes : int
+    backend : str
     """
 
+    paths: int
+    runs: int
     shards: int
     shards_left: int
     seconds: float
     memory_bytes: int
     disk_bytes: int
     free_memory_bytes: int
+    backend: str
 
     def __str__(self) -> str:
         """A line for people."""
@@ -59,15 +69,47 @@ class SweepEstimate:
         )
 
 
-def estimate_sweep(question: Question, backend: Backend, memory: int, done: int = 0) -> SweepEstimate:
+def estimate_sweep(
+    system: System,
+    scenarios: Any = None,
+    *,
+    paths: int | None = None,
+    keep: Keep = "summary",
+    effects: str | Sequence[str] = "full",
+    record: Sequence[str] = (),
+    books: Mapping[str, Any] | None = None,
+    target_error: Mapping[str, float] | None = None,
+    backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
+) -> SweepEstimate:
+    """Time, memory, disk and shards that `sweep` with the same arguments would take.
+
+    Every scenario is checked, and a block of the first shard is timed. With `target_error` it is what all paths would
+    take; on a cluster the time is about `seconds` divided by how many such machines it has.
+
+    Raises
+    ------
+    InputError
+        As `sweep`.
+    """
+    chosen = get_backend(backend, threads=threads, devices=devices)
+    question = ask(system, scenarios, paths=paths, seed=0, keep=keep, effects=effects, record=record, books=books,
+                   target_error=target_error, chosen=chosen)  # fmt: skip
+    blocks = Blocks(question, chosen, budget(memory))
+    question.compile_all()
+    return left_of(question, chosen, blocks)
+
+
+def left_of(question: Question, backend: Backend, blocks: Blocks, done: int = 0) -> SweepEstimate:
     """Time, memory and disk of what is left of a sweep.
 
     Parameters
     ----------
     question : Question
     backend : Backend
-    memory : int
-        Bytes that this process may add.
+    blocks : Blocks
     done : int
         Shards that are whole.
 
@@ -80,26 +122,33 @@ def estimate_sweep(question: Question, backend: Backend, memory: int, done: int 
     first = grid.shard(0)
     job, left = question.job(first), len(grid) - done
     series = len(question.series)
-    paths = Blocks(question, backend, memory).largest(job)
+    paths = blocks.most(job)
     sampled = min(SAMPLED, first.paths)
     seconds, disk = 0.0, 0
     if left:
-        for _ in range(2):  # the first warms caches and imports up
+        for count in (min(WARMING, sampled), sampled):  # the first warms caches and imports up
             start = time.monotonic()
-            outcome = backend.simulate(job.program, job.block(question.seed, 0, sampled), question.series)
+            outcome = backend.simulate(job.program, job.block(question.seed, 0, count), question.series)
             seconds = time.monotonic() - start
-        disk = left * TALLY_GROWTH * _tally_bytes(question, job, outcome)
-    runs = grid.scenarios * len(question.effects) * grid.paths
+        growth = min(
+            TALLY_GROWTH, 1 + first.paths // sampled
+        )  # shards differ: of the first alone it is too little
+        disk = left * growth * _tally_bytes(question, job, outcome)
+    runs = grid.scenarios * len(question.effects)
     share = left / len(grid)
     if question.keep == "paths":
-        disk += int(share * runs * outcome_bytes(job.program, series) / len(job.runs) * (1.0 + KEY_BYTES / 8))
+        per_path = outcome_bytes(job.program, series) / len(job.runs) * (1.0 + KEY_BYTES / 8)
+        disk += int(share * runs * grid.paths * per_path)
     return SweepEstimate(
+        paths=grid.paths,
+        runs=runs,
         shards=len(grid),
         shards_left=left,
-        seconds=seconds / sampled / len(job.runs) * runs * share,
+        seconds=seconds / sampled / len(job.runs) * runs * grid.paths * share,
         memory_bytes=needed_bytes(question, job, backend, paths),
         disk_bytes=disk,
         free_memory_bytes=free_memory(),
+        backend=backend.name,
     )
 
 

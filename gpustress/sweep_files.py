@@ -212,6 +212,15 @@ class SweepFolder:
             _sync(folder)
         return checksums
 
+    def hand_over(self, name: str) -> dict[str, str]:
+        """Wait until the disk has a folder that others wrote; checksums of its files by name."""
+        files = [f"{name}/{file}" for file in files_below(self.place / name)]
+        for file in files:
+            _sync(self.place / file)
+        _sync(self.place / name)
+        _sync(self.place)
+        return {file: file_checksum(self.place / file) for file in files}
+
     # --- shards ---
 
     def record(self, record: Record) -> None:

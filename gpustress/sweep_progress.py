@@ -189,15 +189,16 @@ class _Lines:
 
 
 class _Display:
-    """A bar, with what there is to know beside it."""
+    """A bar, and beside it what a line tells."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+        from rich.table import Column
 
-        columns = (
-            BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
-        )  # fmt: skip
+        wrapped = Column(ratio=1)  # else a narrow terminal cuts it
+        told = TextColumn("{task.description}", markup=False, table_column=wrapped)
+        columns = BarColumn(bar_width=20), TaskProgressColumn(), told
         self._progress: Progress = Progress(
             *columns, console=Console(stderr=True, markup=False, highlight=False), transient=True
         )
@@ -214,6 +215,4 @@ class _Display:
         if state.event == "note":
             self._progress.console.print(state.message)
             return
-        text = f"shard {state.shards_done}/{state.shards}, {state.failures:,} failures, {state.rate:,.0f}/s"
-        text += f", {state.memory_bytes / 1e6:,.0f} MB"
-        self._progress.update(self._task, completed=state.done, total=state.total, description=text)
+        self._progress.update(self._task, completed=state.done, total=state.total, description=line_of(state))

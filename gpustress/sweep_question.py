@@ -5,31 +5,38 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .backends import arithmetic_of
 from .backends.base import Series
 from .book import Book, read_book
 from .checksums import versions
 from .draws import CONTRACT_VERSION
-from .errors import InputError, Problem
+from .errors import InputError, Problem, bad_argument
 from .estimates import ScenarioRun
-from .job import Job, parse_record, prepare
+from .factor_paths import NONE
+from .job import Job, check_effects, check_paths, check_seed, make_scenarios, parse_record, prepare
 from .parameters import BASE
 from .result_schema import RESULT_SCHEMA_VERSION
 from .scenarios import Scenarios
-from .shards import Grid, Shard
+from .shards import Grid, Shard, make_grid, path_work
+from .sweep_summary import check_figure
 from .system import System
 from .tables import conform
+from .tally import sketched_figures
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+    from .backends.base import Backend
 
 Keep = Literal["summary", "paths"]
 KEEPS: Final = ("summary", "paths")
@@ -88,11 +95,17 @@ class Question:
 
     def job(self, shard: Shard) -> Job:
         """The scenarios of a shard, compiled; bit for bit what they are in the whole."""
-        return self.part(shard.first_scenario, shard.scenarios)
+        part = shard.first_scenario, shard.scenarios
+        found = self._compiled.get(part)
+        if found is None:
+            found = prepare(self.system, self._only(*part)[0], self.effects, None)
+            self._compiled.clear()  # shards of the same scenarios follow one another: the last will do
+            self._compiled[part] = found
+        return found
 
-    def part(self, first: int, count: int) -> Job:
-        """A range of scenarios, compiled."""
-        return prepare(self.system, self._only(first, count)[0], self.effects, None)
+    @cached_property
+    def _compiled(self) -> dict[tuple[int, int], Job]:
+        return {}
 
     def _only(self, first: int, count: int) -> tuple[Scenarios, NDArray[np.int64] | None]:
         """A range of scenarios, and which rows of the table they are."""
@@ -219,6 +232,71 @@ def unpack(packed: Mapping[str, bytes]) -> Question:
         target_error=tuple((figure, error) for figure, error in head["target_error"]),
         arithmetic=head["arithmetic"],
     )
+
+
+def ask(
+    system: System,
+    scenarios: Any,
+    *,
+    paths: int | None,
+    seed: int,
+    keep: Keep,
+    effects: str | Sequence[str],
+    record: Sequence[str],
+    books: Mapping[str, Any] | None,
+    target_error: Mapping[str, float] | None,
+    chosen: Backend,
+) -> Question:
+    """What a sweep is asked, checked but for its scenarios.
+
+    Raises
+    ------
+    InputError
+    """
+    several = check_effects(system, effects)
+    given = make_scenarios(system, scenarios)
+    count = check_paths(paths, NONE)
+    names = tuple(parse_record(system, record))
+    if keep not in KEEPS:
+        raise bad_argument("keep", keep, "is nothing that can be kept", f"Choose from {', '.join(KEEPS)}.")
+    tables = conform_books(system, books)
+    work = path_work(system.settings.periods, len(system.entity_names), len(system.flow_names))
+    question = Question(
+        system=system,
+        scenarios=given,
+        effects=several,
+        record=names,
+        keep=keep,
+        books=tables,
+        seed=check_seed(seed),
+        grid=make_grid(
+            work,
+            len(several),
+            max(1, len(given)),
+            count,
+            sketches=sketched_figures(system, tables, names),
+            early=bool(target_error),
+        ),
+        target_error=_targets(target_error),
+        arithmetic=arithmetic_of(chosen),
+    )
+    for figure, _ in question.target_error:
+        check_figure(figure, system, question.read_books)
+    return question
+
+
+def _targets(target_error: Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
+    """Figures and their standard errors."""
+    if target_error is None:
+        return ()
+    remedy = 'Write a figure and its standard error, e.g. {"failure:NAME": 0.001}.'
+    if not isinstance(target_error, Mapping):
+        raise bad_argument("target_error", target_error, "is no mapping", remedy)
+    for error in target_error.values():
+        number = isinstance(error, int | float | np.integer | np.floating) and not isinstance(error, bool)
+        if not number or not math.isfinite(error) or error <= 0.0:
+            raise bad_argument("target_error", error, "is no positive number", remedy)
+    return tuple((str(figure), float(error)) for figure, error in target_error.items())
 
 
 def conform_books(system: System, books: Mapping[str, Any] | None) -> dict[str, pa.Table]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from .combination import combine
 from .errors import InputError, Problem, bad_argument
-from .estimates import ScenarioRun, check_contagion
+from .estimates import Named, ScenarioRun, check_contagion
 from .result_schema import STORED
 from .shard_run import read_tally
 from .sweep_files import (
@@ -43,7 +43,7 @@ _AGAIN: Final = "Run the same sweep again: it does what is missing or damaged an
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep:
+class Sweep(Named):
     """A sweep that is whole, on disk.
 
     Attributes
@@ -84,11 +84,6 @@ class Sweep:
             f"<Sweep of {self.system.settings.name!r}: {len(self.runs)} runs x {self.paths} paths, seed {self.seed}, "
             f"in {str(self.folder)!r}>"
         )
-
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """Names of the runs."""
-        return tuple(run.name for run in self.runs)
 
     def failures(self) -> pa.Table:
         """Probability of failing by the last period, for each run, entity and cause; as `Result.failures`."""

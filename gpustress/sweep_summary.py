@@ -13,6 +13,7 @@ from .errors import bad_argument, nearest
 from .estimates import (
     FIGURES,
     QUANTILES,
+    Named,
     ScenarioRun,
     check_contagion,
     contagion_pairs,
@@ -37,7 +38,7 @@ _DEFAULT: Final = "npv"  # figure of a measure whose address names none
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SweepSummary:
+class SweepSummary(Named):
     """What all shards of a sweep come to: S runs, P paths, N entities, M measures, F figures, T periods.
 
     Attributes
@@ -84,21 +85,6 @@ class SweepSummary:
             f"<SweepSummary of {self.system.settings.name!r}: {len(self.runs)} runs x {self.paths} paths x "
             f"{self.periods} periods, {len(self.entities)} entities>"
         )
-
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """Names of the runs."""
-        return tuple(run.name for run in self.runs)
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """Names of the entities."""
-        return self.system.entity_names
-
-    @property
-    def periods(self) -> int:
-        """Number of periods, T."""
-        return self.system.settings.periods
 
     def failures(self) -> pa.Table:
         """Probability of failing by the last period; as of `Result.failures`, to the bit."""

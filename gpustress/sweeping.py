@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .backends import AUTO, arithmetic_of, get_backend
-from .checksums import file_checksum, files_below
+from .backends import AUTO, get_backend
 from .combination import combine
-from .errors import bad_argument
 from .estimates import contagion_pairs
-from .factor_paths import NONE
-from .job import check_effects, check_paths, check_seed, make_scenarios, parse_record
 from .memory import budget
 from .shard_run import Blocks, Overlap, read_tally, run_shard
-from .shards import Shard, make_grid, path_work
-from .sweep_estimate import check_room, estimate_sweep
+from .shards import Shard
+from .sweep_estimate import check_room, left_of
 from .sweep_files import (
     CONTAGION,
     SUMMARIES,
@@ -35,9 +30,8 @@ from .sweep_files import (
 )
 from .sweep_lock import locked
 from .sweep_progress import Listener, Reporter, listening
-from .sweep_question import KEEPS, Keep, Question, conform_books
+from .sweep_question import Keep, Question, ask
 from .sweep_result import Sweep, read_sweep
-from .sweep_summary import check_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,11 +129,12 @@ def sweep(
             reporter.tell("note", f"{fault}: its shard runs again")
         _begin(reporter, question, len(runs), records.values())
         if manifest is None:
-            taken = estimate_sweep(question, chosen, allowed, done=len(records))
+            blocks = Blocks(question, chosen, allowed)
+            taken = left_of(question, chosen, blocks, done=len(records))
             check_room(taken, place)
             reporter.tell("note", str(taken))
             if cluster is None:
-                runner = _here(question, chosen, Blocks(question, chosen, allowed), folder)
+                runner = _here(question, chosen, blocks, folder)
             else:
                 from .sweep_cluster import on_cluster
 
@@ -150,64 +145,6 @@ def sweep(
             _finish(question, identity, runs, folder, records, rounds)
         reporter.tell("done")
     return read_sweep(place)
-
-
-def ask(
-    system: System,
-    scenarios: Any,
-    *,
-    paths: int | None,
-    seed: int,
-    keep: Keep,
-    effects: str | Sequence[str],
-    record: Sequence[str],
-    books: Mapping[str, Any] | None,
-    target_error: Mapping[str, float] | None,
-    chosen: Backend,
-) -> Question:
-    """What a sweep is asked, checked but for its scenarios.
-
-    Raises
-    ------
-    InputError
-    """
-    several = check_effects(system, effects)
-    given = make_scenarios(system, scenarios)
-    count = check_paths(paths, NONE)
-    names = tuple(parse_record(system, record))
-    if keep not in KEEPS:
-        raise bad_argument("keep", keep, "is nothing that can be kept", f"Choose from {', '.join(KEEPS)}.")
-    tables = conform_books(system, books)
-    work = path_work(system.settings.periods, len(system.entity_names), len(system.flow_names))
-    question = Question(
-        system=system,
-        scenarios=given,
-        effects=several,
-        record=names,
-        keep=keep,
-        books=tables,
-        seed=check_seed(seed),
-        grid=make_grid(work, len(several), max(1, len(given)), count, early=bool(target_error)),
-        target_error=_targets(target_error),
-        arithmetic=arithmetic_of(chosen),
-    )
-    for figure, _ in question.target_error:
-        check_figure(figure, system, question.read_books)
-    return question
-
-
-def _targets(target_error: Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
-    """Figures and their standard errors."""
-    if target_error is None:
-        return ()
-    remedy = 'Write a figure and its standard error, e.g. {"failure:NAME": 0.001}.'
-    if not isinstance(target_error, Mapping):
-        raise bad_argument("target_error", target_error, "is no mapping", remedy)
-    for error in target_error.values():
-        number = isinstance(error, int | float | np.integer | np.floating) and not isinstance(error, bool)
-        if not number or not math.isfinite(error) or error <= 0.0:
-            raise bad_argument("target_error", error, "is no positive number", remedy)
-    return tuple((str(figure), float(error)) for figure, error in target_error.items())
 
 
 @contextmanager
@@ -235,12 +172,9 @@ def _here(question: Question, backend: Backend, blocks: Blocks, folder: SweepFol
     """Runs shards in this process."""
 
     def run(shards: list[Shard], reporter: Reporter, done: Callable[[Record], None]) -> None:
-        job, compiled = None, -1
         with Overlap() as overlap:
             for shard in sorted(shards, key=lambda each: (each.first_scenario, each.first_path)):
-                if job is None or compiled != shard.first_scenario:
-                    job, compiled = question.job(shard), shard.first_scenario
-                run_shard(question, shard, job, backend, blocks, folder, overlap, reporter.advance, done)
+                run_shard(question, shard, backend, blocks, folder, overlap, reporter.advance, done)
             overlap.wait()
 
     return run
@@ -332,9 +266,8 @@ def _finish(
 
 def _write_inputs(question: Question, folder: SweepFolder) -> dict[str, str]:
     """The system, the scenarios and the books; checksums by name."""
-    place = folder.place
-    question.system.write(place / SYSTEM, format="parquet")
-    files = {f"{SYSTEM}/{name}": file_checksum(place / SYSTEM / name) for name in files_below(place / SYSTEM)}
+    question.system.write(folder.place / SYSTEM, format="parquet")
+    files = folder.hand_over(SYSTEM)
     tables = {"scenarios": question.scenarios.table}
     if question.scenarios.coordinates is not None:
         tables["coordinates"] = question.scenarios.coordinates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +14,8 @@ from .errors import InputError, Problem
 from .estimates import contagion_pairs
 from .moments import Moments
 from .schema import CAUSES
-from .sketch import buckets, excess_halves
-from .sparse_counts import SparseCounts
+from .sketch import MANTISSA_BITS, buckets, excess_halves
+from .sparse_counts import PENDING, SparseCounts
 from .sweep_schema import SHARD_SCHEMAS
 
 if TYPE_CHECKING:
@@ -27,13 +27,18 @@ if TYPE_CHECKING:
     from .system import System
 
 UNIT: Final = 4096  # paths, counted from the shard's first, whose amounts are summed in one go
+GROUP: Final = 16  # figures that are worked on together, so that those of a unit stay in the cache
+TURNED: Final = 256  # paths whose figures become rows together, for the same reason
 KINDS: Final = tuple(SHARD_SCHEMAS)
 AMOUNTS: Final = ("total", "npv", "trough")  # of a measure; its payback is counted by period
 HELD: Final = ("lowest_liquidity", "final_cash")  # of an entity
 NO_PERIOD: Final = -1
+OCTAVES: Final = 32  # that a figure is taken to be spread over, those of either sign counted
 KEY: Final = 1 << 20  # buckets lie strictly between -KEY and KEY; a key is a slot and a bucket
 
-_BUCKETS: Final = 16_384  # that a figure fills, on 64 octaves
+_BUCKETS: Final = OCTAVES << MANTISSA_BITS  # that a figure fills
+_BUCKET_BYTES: Final = 48  # of a bucket, as its sketch grows or becomes a table
+_LOSS_BUCKET_BYTES: Final = 80
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ def kept_figures(system: System, books: Iterable[str], series: Sequence[str]) ->
     )
 
 
+def sketched_figures(system: System, books: Collection[str], series: Sequence[str]) -> int:
+    """How many of them have sketches, with sums or without."""
+    return len(AMOUNTS) * len(system.measure_names) + len(series) * system.settings.periods + len(books)
+
+
 class Tally:
     """Counts of one shard: a range of paths of all runs of a job.
 
@@ -95,7 +105,7 @@ class Tally:
         ]
         self._figures = kept_figures(system, books, series)
         runs, entities = len(job.runs), len(system.entity_names)
-        amounts = len(AMOUNTS) * len(system.measure_names) + len(series) * system.settings.periods
+        amounts = sketched_figures(system, (), series)
         self._sketched = slice(0, amounts)
         self._losses = slice(amounts, amounts + len(books))
 
@@ -109,7 +119,7 @@ class Tally:
         self._moments = [Moments.none(len(self._figures)) for _ in job.runs]
         self._sketches, self._loss_sketches = SparseCounts(), SparseCounts(3)
         self._rows = np.empty((len(self._figures), UNIT))
-        self._scratch = np.empty_like(self._rows)
+        self._scratch = np.empty((min(GROUP, len(self._figures)), UNIT))
         self._held: NDArray[np.float64] | None = (
             None  # (runs, figures, UNIT), of blocks that end within a unit
         )
@@ -180,27 +190,30 @@ class Tally:
         parts = [getattr(outcome, figure)[run, block] for figure in AMOUNTS]
         parts.append(series.reshape(len(series), -1))
         for part in parts:
-            rows[start : start + part.shape[1]] = part.T
+            _turn(part, rows[start : start + part.shape[1]])
             start += part.shape[1]
         for table in self._loss_tables:
             rows[start] = path_losses(table, outcome.failed_at[run, block])
             start += 1
         for figure in HELD:
             part = getattr(outcome, figure)[run, block]
-            rows[start : start + part.shape[1]] = part.T
+            _turn(part, rows[start : start + part.shape[1]])
             start += part.shape[1]
 
     def _close(self, run: int, rows: NDArray[np.float64], first: int | None = None) -> None:
         """Take in the figures of a unit of one run."""
-        moments = Moments.of(rows, self._scratch[:, : rows.shape[1]])
+        parts = [rows[start : start + GROUP] for start in range(0, len(rows), GROUP)]
+        moments = Moments.joined(
+            [Moments.of(part, self._scratch[: len(part), : part.shape[1]]) for part in parts]
+        )
         self._check_finite(run, rows, moments, self._paths - self._paths % UNIT if first is None else first)
         self._moments[run] = self._moments[run].merged(moments)
         slot = run * len(self._figures)
-        if self._sketched.stop:
-            found = buckets(rows[self._sketched])
+        for row in range(0, self._sketched.stop, GROUP):
+            found = buckets(rows[row : min(row + GROUP, self._sketched.stop)])
             found.sort(axis=1)
             start, count = _runs_of(found)
-            self._sketches.add(_keys(found, start, slot), count[None])
+            self._sketches.add(_keys(found, start, slot + row), count[None])
         if self._loss_tables:
             loss = np.sort(rows[self._losses], axis=1)
             found = buckets(loss)
@@ -283,26 +296,39 @@ class Tally:
             },
         )
         key, (count,) = self._sketches.sums()
-        run, figure, bucket = _places(key, len(self._figures))
+        run_of, figure_of = self._rows_of(key)
         yield (
             "sketches",
-            {"scenario": (names, run), **self._subjects(figure), "bucket": bucket, "paths": count},
+            {
+                "scenario": (names, run_of),
+                **self._subjects(figure_of),
+                "bucket": _bucket(key),
+                "paths": count,
+            },
         )
         key, (count, high, low) = self._loss_sketches.sums()
-        run, figure, bucket = _places(key, len(self._figures))
+        run_of, figure_of = self._rows_of(key)
         yield (
             "losses",
             {
-                "scenario": (names, run),
-                "book": (self._books, figure - self._losses.start),
-                "bucket": bucket,
+                "scenario": (names, run_of),
+                "book": (self._books, figure_of - self._losses.start),
+                "bucket": _bucket(key),
                 "paths": count,
                 "excess_high": high,
                 "excess_low": low,
             },
         )
 
-    def _subjects(self, figure: NDArray[np.int64]) -> dict[str, Any]:
+    def _rows_of(self, key: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Run and figure of each of the sorted keys."""
+        figures = len(self._figures)
+        slots = np.arange(len(self._job.runs) * figures + 1)
+        run, figure = np.divmod(slots[:-1].astype(np.int32), figures)
+        count = np.diff(np.searchsorted(key, slots * (2 * KEY)))
+        return np.repeat(run, count), np.repeat(figure, count)
+
+    def _subjects(self, figure: NDArray[np.integer]) -> dict[str, Any]:
         """Columns that say what a row is of."""
         columns: dict[str, Any] = {}
         for column, names in (
@@ -311,8 +337,8 @@ class Tally:
         ):
             known = list(dict.fromkeys(names))
             place = {name: i for i, name in enumerate(known)}
-            columns[column] = (known, np.array([place[name] for name in names], dtype=np.int64)[figure])
-        period = np.array([figure.period for figure in self._figures], dtype=np.int64)[figure]
+            columns[column] = (known, np.array([place[name] for name in names], dtype=np.int32)[figure])
+        period = np.array([figure.period for figure in self._figures], dtype=np.int16)[figure]
         columns["period"] = np.ma.masked_equal(period, NO_PERIOD)
         return columns
 
@@ -324,15 +350,23 @@ class Tally:
 
 
 def nbytes(job: Job, books: Mapping[str, Book], series: Sequence[str] = ()) -> int:
-    """Bytes that a `Tally` takes, its tables included, where no figure is spread over more than 64 octaves."""
+    """Bytes that a `Tally` takes, its tables included, where no figure is spread over more than OCTAVES."""
     figures = len(kept_figures(job.system, books, series))
     runs, entities, periods = len(job.runs), len(job.system.entity_names), job.system.settings.periods + 1
     measures = len(job.system.measure_names)
     counts = 8 * runs * periods * (entities * len(CAUSES) + measures)
-    units = 8 * UNIT * figures * (runs + 2)
-    work = 8 * UNIT * (2 * entities + 3 * (figures - len(HELD) * entities))
-    sketched = figures - len(HELD) * entities - len(books)
-    return 2 * counts + units + work + runs * _BUCKETS * 3 * (16 * sketched + 32 * len(books))
+    units = 8 * UNIT * figures * (runs + 1)
+    work = 8 * UNIT * (2 * entities + 4 * max(GROUP, len(books)))
+    sketched = sketched_figures(job.system, (), series)
+    buckets_of_run = _BUCKETS * (_BUCKET_BYTES * sketched + _LOSS_BUCKET_BYTES * len(books))
+    waiting = 4 * PENDING * (8 + 8) + 4 * PENDING * (8 + 24)
+    return 2 * counts + units + work + runs * buckets_of_run + waiting
+
+
+def _turn(figures: NDArray[np.float64], rows: NDArray[np.float64]) -> None:
+    """Put figures (paths, F) into rows (F, paths)."""
+    for start in range(0, len(figures), TURNED):
+        rows[:, start : start + TURNED] = figures[start : start + TURNED].T
 
 
 def _runs_of(found: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -353,20 +387,18 @@ def _keys(found: NDArray[np.int32], start: NDArray[np.int64], slot: int) -> NDAr
     return key
 
 
-def _places(
-    key: NDArray[np.int64], figures: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Run, figure and bucket of a key."""
-    slot, bucket = np.divmod(key, 2 * KEY)
-    run, figure = np.divmod(slot, figures)
-    return run, figure, bucket - KEY
+def _bucket(key: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The bucket of each key."""
+    bucket = (key & (2 * KEY - 1)).astype(np.int32)
+    bucket -= KEY
+    return bucket
 
 
 def _column(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, tuple):
         names, which = values
-        places = pa.array(np.ravel(which).astype(np.int32))
+        places = pa.array(np.ravel(which).astype(np.int32, copy=False))
         return pa.DictionaryArray.from_arrays(places, pa.array(list(names), pa.string()))
     if isinstance(values, np.ma.MaskedArray):
-        return pa.array(values.data.astype(np.int16), mask=np.ma.getmaskarray(values))
+        return pa.array(values.data, mask=np.ma.getmaskarray(values))
     return pa.array(np.ravel(values)).cast(kind)

@@ -13,7 +13,7 @@ from .backends import AUTO
 from .book import losses
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .experiment import scenario_rows
-from .factor_shocks import FactorShocks, draw_shocks, factor_table
+from .factor_shocks import FactorShocks, draw_shocks, factor_table, factor_values
 from .job import check_paths, check_seed, prepare
 from .result_schema import SOBOL_INDICES
 from .sampling import CONFIDENCE, normal_deviate
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CREDIT: Final = "credit events"  # the block of all entities' own draws
 RESAMPLES: Final = 100  # of the bootstrap of the errors
+BOOTSTRAP_SEED: Final = 1  # SALib takes 0 for none
 SEEDS: Final = 2**64
 
 
@@ -97,7 +98,8 @@ def sobol_indices(
     second = draw_shocks(job.program, 0, (seed + 1) % SEEDS, count)
 
     def outputs(shocks: FactorShocks, credit_seed: int) -> dict[str, NDArray[np.float64]]:
-        own = factor_table(job.program, 0, system.factor_names, shocks) if system.factor_names else None
+        names = system.factor_names
+        own = factor_table(names, factor_values(job.program, 0, shocks)) if names else None
         run = simulate(system, table, paths=count, seed=credit_seed, backend=backend, threads=threads, effects=effects,
                        memory=memory, factors=own)  # fmt: skip
         return _outputs(run, measures, positions)
@@ -159,7 +161,7 @@ def _salib() -> Any:
             return np.full((len(blocks), 4), np.nan)
         problem = {"num_vars": len(blocks), "names": list(blocks), "bounds": [[0.0, 1.0]] * len(blocks)}
         found = sobol.analyze(problem, values, calc_second_order=False, num_resamples=RESAMPLES,
-                              conf_level=CONFIDENCE, seed=0)  # fmt: skip
+                              conf_level=CONFIDENCE, seed=BOOTSTRAP_SEED)  # fmt: skip
         reach = normal_deviate(CONFIDENCE)
         return np.stack(
             [found["S1"], found["S1_conf"] / reach, found["ST"], found["ST_conf"] / reach], axis=1

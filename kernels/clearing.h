@@ -26,7 +26,7 @@ struct ClearingState {
     OpenDebts open;
 };
 
-// Doubles of a group's state: of each lane, and of what all lanes share.
+// Doubles of a group's state: of each lane, and of what all lanes share, with so many words for the bits of all lanes.
 GPUSTRESS_FUNCTION integer clearing_lane_size(const Network& n) {
     integer size = 0;
 #define X(name, count) size += (integer)(count) + GUARD;
@@ -39,10 +39,11 @@ GPUSTRESS_FUNCTION integer clearing_shared_size(const Network& n, int lane_words
     return open_size(n) + GUARD + (words + 7 * GUARD + 1) / 2 + (n.obligations + GUARD + 7) / 8;
 }
 
-GPUSTRESS_FUNCTION ClearingState clearing_state_in(double* memory, const Network& n) {
+template <class Crowd>
+GPUSTRESS_FUNCTION ClearingState clearing_state_in(const Crowd& crowd, double* memory, const Network& n) {
     ClearingState s;
     real* of_lane = reinterpret_cast<real*>(memory);
-#define X(name, count) s.name = of_lane; of_lane = guarded(of_lane + (count));
+#define X(name, count) s.name = crowd.array(of_lane, count);
     GPUSTRESS_CLEARING_ARRAYS(X)
 #undef X
     s.open.share = reinterpret_cast<double*>(of_lane);
@@ -50,10 +51,11 @@ GPUSTRESS_FUNCTION ClearingState clearing_state_in(double* memory, const Network
     s.open.nodes = guarded(s.open.column + open_size(n));
     s.open.row_size = guarded(s.open.nodes + CHUNKS * chunk_nodes(n));
     s.open.count = guarded(s.open.row_size + n.nodes);
-    s.fails = reinterpret_cast<unsigned*>(guarded(s.open.count + CHUNKS));
-    s.varies = guarded(s.fails + n.nodes);
-    s.passes = guarded(s.varies + n.nodes);
-    s.open.is_open = reinterpret_cast<code8*>(guarded(s.passes + n.nodes));
+    unsigned* bits = reinterpret_cast<unsigned*>(guarded(s.open.count + CHUNKS));
+    s.fails = crowd.array(bits, n.nodes);
+    s.varies = crowd.array(bits, n.nodes);
+    s.passes = crowd.array(bits, n.nodes);
+    s.open.is_open = reinterpret_cast<code8*>(bits);
     guarded(s.open.is_open + n.obligations);
     return s;
 }
@@ -126,13 +128,14 @@ GPUSTRESS_STEP Found find_defaults(const Crowd& crowd, const Network& n, const C
         const mask is_short = lacks_much(n, i, lack), fails = mask_of(s.fails[i]);
         const mask defaults = lacks & is_short & !fails, near = lacks & !is_short & !mask_of(s.varies[i]);
         if (!crowd.some(defaults | near)) return;
-        found = {found.defaults | defaults, found.near_defaults | near};
+        found.defaults = found.defaults | defaults;
+        found.near_defaults = found.near_defaults | near;
         s.fails[i] |= lane_bits(defaults);
         s.varies[i] |= lane_bits(defaults | near);
         set_need(n, job, s, shocks, i);
         for (int lane = 0; lane < shocks.lanes; ++lane)
             if (lane_of(defaults, lane)) job.round[place_of(job, shocks, lane, i)] = (index32)lane_of(rounds, lane) + 1;
-        if (is_open(crowd, n, s.open, i)) return;
+        if (is_open(n, s.open, i)) return;
         open_node(crowd, n, s.open, i);
         for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = all_lanes(0.0);
     });
@@ -224,7 +227,7 @@ GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, cons
         s.passes[i] = lane_bits(passes);
         s.error[i] = nothing;
         if (!crowd.some(passes)) return;
-        if (!is_open(crowd, n, s.open, i)) {
+        if (!is_open(n, s.open, i)) {
             open_node(crowd, n, s.open, i);
             s.need[i] = s.lack[i];
             for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = nothing;
@@ -346,27 +349,21 @@ GPUSTRESS_FUNCTION void clear_shocks(const Crowd& crowd, const Network& n, const
     begin_clearing(crowd, n, job, s, shocks);
     real rounds = all_lanes(0.0);
     mask going = every_lane(), settled = every_lane();
-    const auto settle = [&] {
+    for (;;) {
+        if (job.least) {
+            rounds = select(going, rounds + all_lanes(1.0), rounds);
+        } else {
+            const Found found = find_defaults(crowd, n, job, s, going, rounds, shocks);
+            rounds = select(found.defaults, rounds + all_lanes(1.0), rounds);
+            going = going & (found.defaults | found.near_defaults);
+        }
+        if (!crowd.some(going)) break;
         const mask rest = n.most_ranks > 1 ? settle_payments<true>(crowd, n, job, s, going) : settle_payments<false>(crowd, n, job, s, going);
         settled = settled & (!going | rest);
         going = going & rest;
         reach_all(crowd, n, s.open, s.unpaid, s.loss);
-    };
-    if (job.least) {
-        const bool costs = job.alpha * job.beta < 1.0;
-        while (crowd.some(going)) {
-            rounds = select(going, rounds + all_lanes(1.0), rounds);
-            settle();
-            going = going & save(crowd, n, job, s, going, shocks) & (costs ? every_lane() : no_lane());
-        }
-    } else {
-        for (;;) {
-            const Found found = find_defaults(crowd, n, job, s, going, rounds, shocks);
-            rounds = select(found.defaults, rounds + all_lanes(1.0), rounds);
-            going = going & (found.defaults | found.near_defaults);
-            if (!crowd.some(going)) break;
-            settle();
-        }
+        // Without costs nobody that is saved saves others.
+        if (job.least) going = going & save(crowd, n, job, s, going, shocks) & (job.alpha * job.beta < 1.0 ? every_lane() : no_lane());
     }
     const real bound = bound_of_error(crowd, n, job, s, settled);
     write_clearing(crowd, n, job, s, rounds, bound, shocks);

@@ -14,7 +14,9 @@ struct Product {
 
 #define GPUSTRESS_FUNCTION __device__ __forceinline__
 #define GPUSTRESS_METHOD __device__ __forceinline__
+#ifndef GPUSTRESS_STEP
 #define GPUSTRESS_STEP GPUSTRESS_FUNCTION
+#endif
 // In front of a loop that is rare: unrolled, it would take registers from all that it is inlined into.
 #define GPUSTRESS_ROLLED _Pragma("unroll 1")
 #define GPUSTRESS_LANES 1
@@ -37,6 +39,7 @@ GPUSTRESS_FUNCTION double infinity() { return __longlong_as_double(0x7ff00000000
 GPUSTRESS_FUNCTION whole bits_of(double x) { return __double_as_longlong(x); }
 GPUSTRESS_FUNCTION double of_bits(whole x) { return __longlong_as_double(x); }
 GPUSTRESS_FUNCTION Product product(word a, word b) { return {__umul64hi(a, b), a * b}; }
+GPUSTRESS_FUNCTION int lowest_bit(word bits) { return __ffsll((integer)bits) - 1; }
 
 #else
 
@@ -56,6 +59,7 @@ GPUSTRESS_FUNCTION Product product(word a, word b) {
     const unsigned __int128 both = (unsigned __int128)a * b;
     return {(word)(both >> 64), (word)both};
 }
+GPUSTRESS_FUNCTION int lowest_bit(word bits) { return __builtin_ctzll(bits); }
 #if GPUSTRESS_LANES == 1
 #ifdef GPUSTRESS_REAL
 typedef GPUSTRESS_REAL real;  // in place of a double: one that counts its operations (bench/native/counted.h)

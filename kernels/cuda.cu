@@ -1,4 +1,4 @@
-// The entry on the GPU: teams of blockDim.x threads, one path each, blockDim.y teams in a block.
+// The entries on the GPU of the period loop: teams of blockDim.x threads, one path each, blockDim.y teams in a block.
 #include "period.h"
 
 // Doubles that a team needs: of state, and of scratch for the exact finish.

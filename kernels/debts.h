@@ -30,15 +30,13 @@ GPUSTRESS_FUNCTION void close_all(const Crowd& crowd, const Network& n, const Op
     crowd.each(n.obligations, [&](int k) { if (crowd.first_lane()) debts.is_open[k] = 0; });
 }
 
-// Whether a node that owes has open obligations; all lanes of its thread of the crowd have to ask.
-template <class Crowd>
-GPUSTRESS_FUNCTION bool is_open(const Crowd& crowd, const Network& n, const OpenDebts& debts, int i) {
-    return crowd.some(mask_of(debts.is_open[n.first[i]]));
-}
+// Whether a node that owes has open obligations.
+GPUSTRESS_FUNCTION bool is_open(const Network& n, const OpenDebts& debts, int i) { return debts.is_open[n.first[i]]; }
 
-// Open the obligations of a node that has none that are.
+// Open the obligations of a node that has none that are; all lanes have to ask for it.
 template <class Crowd>
 GPUSTRESS_FUNCTION void open_node(const Crowd& crowd, const Network& n, const OpenDebts& debts, int i) {
+    crowd.meet();
     if (!crowd.first_lane()) return;
     const int chunk = i / chunk_nodes(n);
     debts.nodes[chunk * chunk_nodes(n) + crowd.take_place(debts.count + chunk)] = i;

@@ -9,6 +9,7 @@
 namespace {
 
 #include "clearing.h"
+#include "contagion.h"
 #include "period.h"
 
 integer64 memory_of(const ::Program& program) {
@@ -59,11 +60,37 @@ void clear_group(const ::Network& network, const ::Clearing& in_job, integer64 g
     const Clearing& job = reinterpret_cast<const Clearing&>(in_job);
     const integer first = group * GPUSTRESS_LANES, left = job.shocks - first;
     const Shocks shocks = {job.order, first, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES};
-    clear_shocks(Crowd{}, n, job, clearing_state_in(memory, n), shocks);
+    clear_shocks(Crowd{}, n, job, clearing_state_in(Crowd{}, memory, n), shocks);
 }
 
 double severity_of_shock(const ::Network& network, const ::Clearing& job, integer64 shock) {
     return severity_of(reinterpret_cast<const Network&>(network), reinterpret_cast<const Clearing&>(job), shock);
+}
+
+integer64 contagion_memory_of(const ::Exposures& exposures) {
+    const Exposures& n = reinterpret_cast<const Exposures&>(exposures);
+    return contagion_lane_size(n) * GPUSTRESS_LANES + contagion_shared_size(n);
+}
+
+ShockLanes shock_lanes(const Contagion& job, integer64 group) {
+    const integer first = group * GPUSTRESS_LANES, left = job.shocks - first;
+    return {first, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES};
+}
+
+integer64 spread_group(const ::Exposures& exposures, const ::Contagion& in_job, integer64 group, double* memory) {
+    const Exposures& n = reinterpret_cast<const Exposures&>(exposures);
+    const Contagion& job = reinterpret_cast<const Contagion&>(in_job);
+    const ShockLanes shocks = shock_lanes(job, group);
+    const ContagionState state = contagion_state_in(memory, n);
+    const mask moving = spread_losses(Crowd{}, n, job, state, shocks);
+    for (int lane = 0; lane < shocks.lanes; ++lane) job.moving[shocks.first + lane] = lane_of(moving, lane);
+    return count_cells(n, job, state, shocks);
+}
+
+void collect_group(const ::Exposures& exposures, const ::Contagion& in_job, integer64 group, double* memory, const ::Cells& cells) {
+    const Exposures& n = reinterpret_cast<const Exposures&>(exposures);
+    const Contagion& job = reinterpret_cast<const Contagion&>(in_job);
+    collect_cells(n, job, contagion_state_in(memory, n), shock_lanes(job, group), reinterpret_cast<const Cells&>(cells));
 }
 
 }  // namespace
@@ -75,4 +102,5 @@ double severity_of_shock(const ::Network& network, const ::Clearing& job, intege
 
 extern const Level GPUSTRESS_SYMBOL(GPUSTRESS_LEVEL) = {GPUSTRESS_NAME(GPUSTRESS_LEVEL), GPUSTRESS_LANES, memory_of,
                                                        simulate_groups, apply_elementary, apply_philox,
-                                                       clearing_memory_of, severity_of_shock, clear_group};
+                                                       clearing_memory_of, severity_of_shock, clear_group,
+                                                       contagion_memory_of, spread_group, collect_group};

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "exposures.h"
 #include "levels.h"
 #include "network.h"
 #include "program.h"
@@ -136,7 +137,7 @@ void clear(const std::string& level_name, nb::dict given, nb::dict job_dict, int
     Clearing job{};
     job.alpha = nb::cast<double>(job_dict["alpha"]);
     job.beta = nb::cast<double>(job_dict["beta"]);
-    job.least = nb::cast<int>(job_dict["least"]);
+    job.least = nb::cast<index32>(job_dict["least"]);
     job.shocks = nb::cast<integer>(job_dict["shocks"]);
     job.shock_stride = network.nodes;
     job.node_stride = 1;
@@ -151,6 +152,62 @@ void clear(const std::string& level_name, nb::dict given, nb::dict job_dict, int
 
 std::size_t clearing_bytes(const std::string& level_name, nb::dict given) {
     return static_cast<std::size_t>(level_named(level_name).clearing_memory(network_of(given))) * sizeof(double);
+}
+
+Exposures exposures_of(nb::dict given) {
+    Exposures n{};
+#define X(type, name) n.name = nb::cast<type>(given[#name]);
+    GPUSTRESS_EXPOSURES_NUMBERS(X)
+#undef X
+#define X(type, name) n.name = pointer<type>(given, #name);
+    GPUSTRESS_EXPOSURES_ARRAYS(X)
+#undef X
+    return n;
+}
+
+// An array of Python's that holds these items.
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::unique_ptr<T[]> items, std::size_t count) {
+    T* const start = items.release();
+    const nb::capsule owner(start, [](void* held) noexcept { delete[] static_cast<T*>(held); });
+    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(start, {count}, owner);
+}
+
+nb::dict spread(const std::string& level_name, nb::dict given, nb::dict job_dict, integer64 most, int threads) {
+    const Level& level = level_named(level_name);
+    const Exposures exposures = exposures_of(given);
+    Contagion job{};
+    job.rule = nb::cast<index32>(job_dict["rule"]);
+    job.rounds = nb::cast<index32>(job_dict["rounds"]);
+    job.imposed = nb::cast<index32>(job_dict["imposed"]);
+    job.shocks = nb::cast<integer>(job_dict["shocks"]);
+    job.start = pointer<integer>(job_dict, "start");
+    job.node = pointer<index32>(job_dict, "node");
+    job.loss = pointer<double>(job_dict, "loss");
+    job.cells = writable<integer>(job_dict, "cells");
+    job.moving = writable<code8>(job_dict, "moving");
+    std::vector<GroupCells> found;
+    std::size_t count = 0;
+    std::unique_ptr<index32[]> node;
+    std::unique_ptr<double[]> value, other;
+    finish([&](auto stop) {
+        if (!spread_groups(level, exposures, job, most, threads, found, stop)) return false;
+        for (const GroupCells& cells : found) count += cells.count;
+        node = std::make_unique_for_overwrite<index32[]>(count);
+        value = std::make_unique_for_overwrite<double[]>(count);
+        other = std::make_unique_for_overwrite<double[]>(count);
+        join(found, {node.get(), value.get(), other.get()});
+        return true;
+    });
+    nb::dict cells;
+    cells["node"] = array_of(std::move(node), count);
+    cells["value"] = array_of(std::move(value), count);
+    cells["other"] = array_of(std::move(other), count);
+    return cells;
+}
+
+std::size_t contagion_bytes(const std::string& level_name, nb::dict given) {
+    return static_cast<std::size_t>(level_named(level_name).contagion_memory(exposures_of(given))) * sizeof(double);
 }
 
 std::size_t memory_bytes(const std::string& level_name, nb::dict sizes) {
@@ -193,4 +250,8 @@ NB_MODULE(_kernels, module) {
                "Bytes of one thread that clears a network.");
     module.def("clear", &clear, nb::arg("level"), nb::arg("network"), nb::arg("job"), nb::arg("threads"),
                "Clear a network under each shock, by the fixed point.");
+    module.def("contagion_bytes", &contagion_bytes, nb::arg("level"), nb::arg("exposures"),
+               "Bytes of one thread that passes losses on.");
+    module.def("spread", &spread, nb::arg("level"), nb::arg("exposures"), nb::arg("job"), nb::arg("most"),
+               nb::arg("threads"), "Pass losses on under each shock: node, value and other of all that it reaches, shock by shock.");
 }

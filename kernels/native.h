@@ -8,6 +8,9 @@ struct Program;
 struct Job;
 struct Network;
 struct Clearing;
+struct Exposures;
+struct Contagion;
+struct Cells;
 
 // One build of the kernel.
 struct Level {
@@ -27,4 +30,9 @@ struct Level {
     integer64 (*clearing_memory)(const Network& network);
     double (*severity)(const Network& network, const Clearing& job, integer64 shock);
     void (*clear)(const Network& network, const Clearing& job, integer64 group, double* memory);
+    // The same for a thread that passes losses on, whose memory has to be 0; do one group, which gives so many cells; and write
+    // these, which leaves the memory 0.
+    integer64 (*contagion_memory)(const Exposures& exposures);
+    integer64 (*spread)(const Exposures& exposures, const Contagion& job, integer64 group, double* memory);
+    void (*collect)(const Exposures& exposures, const Contagion& job, integer64 group, double* memory, const Cells& cells);
 };

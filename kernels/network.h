@@ -23,7 +23,7 @@ struct Network {
 // Shocks to clear a network under, and where their outcome goes. Item (shock, node) lies at shock * shock_stride + node * node_stride.
 struct Clearing {
     double alpha, beta;
-    int least;
+    index32 least;  // whether the least vector is asked for
     integer shocks, shock_stride, node_stride;
     const double* external_assets;
     const index32* order;   // (S,) of the shocks: those that are cleared together are neighbours in it

@@ -38,9 +38,60 @@ struct Team {
 
 #endif
 
-// A crowd works on a group of shocks, one a lane: on the CPU one thread on a vector of them. Lanes<T> is an array with a T for
-// each lane.
-#if !defined(__CUDACC__) && !defined(__CUDACC_RTC__)
+// A crowd works on a group of shocks, one a lane: on the CPU one thread on a vector of them, on the GPU a block of threads. There
+// a thread has one lane, and threads that have it in common share the nodes; those that look at the same nodes in the lanes of
+// a group, a row of the crowd, lie side by side in a warp and go the same way. Lanes<T> is an array with a T for each lane.
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+
+template <class T>
+struct Lanes {
+    T* first;  // of this thread's lane
+    int lanes;
+
+    GPUSTRESS_METHOD T& operator[](integer i) const { return first[i * lanes]; }
+};
+
+struct Crowd {
+    static constexpr bool ALONE = false;
+
+    int lane, lanes, row, rows;
+    unsigned threads;   // of the row, in its warp
+    double* exchanged;  // (rows, lanes), in memory that the block shares
+
+    // Every row of threads takes some of the items. All see what was written when it is done.
+    template <class Body>
+    GPUSTRESS_METHOD void each(int count, Body body) const {
+        for (int i = row; i < count; i += rows) body(i);
+        wait();
+    }
+    GPUSTRESS_METHOD void wait() const { __syncthreads(); }
+    GPUSTRESS_METHOD bool leads_lane() const { return row == 0; }
+    GPUSTRESS_METHOD bool first_lane() const { return lane == 0; }
+    // What the lanes of a row have read was read before one of them goes on to write.
+    GPUSTRESS_METHOD void meet() const { __syncwarp(threads); }
+    // Where the condition holds for any lane; asked by all lanes of a row.
+    GPUSTRESS_METHOD bool some(mask m) const { return __any_sync(threads, m); }
+    // The largest of what the rows bring, lane by lane, not below 0; and where the condition holds for any.
+    GPUSTRESS_METHOD real largest(real x) const {
+        exchanged[row * lanes + lane] = x;
+        wait();
+        real found = 0.0;
+        for (int i = 0; i < rows; ++i) found = larger(exchanged[i * lanes + lane], found);
+        wait();
+        return found;
+    }
+    GPUSTRESS_METHOD mask across(mask m) const { return largest(m ? 1.0 : 0.0) > 0.0; }
+    GPUSTRESS_METHOD int take_place(int* count) const { return atomicAdd(count, 1); }
+    // An array of so many items for each lane, at `place`, which then lies behind it.
+    template <class T>
+    GPUSTRESS_METHOD Lanes<T> array(T*& place, integer count) const {
+        const Lanes<T> made = {place + lane, lanes};
+        place += count * lanes;
+        return made;
+    }
+};
+
+#else
 
 template <class T>
 using Lanes = T*;
@@ -54,10 +105,17 @@ struct Crowd {
     }
     GPUSTRESS_METHOD bool leads_lane() const { return true; }
     GPUSTRESS_METHOD bool first_lane() const { return true; }
+    GPUSTRESS_METHOD void meet() const {}
     GPUSTRESS_METHOD bool some(mask m) const { return some_lane(m); }
-    GPUSTRESS_METHOD mask across(mask m) const { return m; }
     GPUSTRESS_METHOD real largest(real x) const { return x; }
+    GPUSTRESS_METHOD mask across(mask m) const { return m; }
     GPUSTRESS_METHOD int take_place(int* count) const { return (*count)++; }
+    template <class T>
+    GPUSTRESS_METHOD Lanes<T> array(T*& place, integer count) const {
+        const Lanes<T> made = place;
+        place = guarded(place + count);
+        return made;
+    }
 };
 
 #endif

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import build
 import gpustress as gs
 from gpustress import Result, System
-from gpustress.backends.base import ClearingOutcome, Outcome
+from gpustress.backends.base import ClearingOutcome, Outcome, SpreadOutcome
 
 FIGURES = ("total", "npv", "trough", "payback")
 BY_ENTITY = ("failed_at", "cause", "lowest_liquidity", "final_cash")
@@ -29,7 +29,10 @@ def same_bits(one: Any, other: Any) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
-def differing_arrays(one: Outcome | ClearingOutcome, other: Outcome | ClearingOutcome) -> list[str]:
+AnyOutcome = Outcome | ClearingOutcome | SpreadOutcome
+
+
+def differing_arrays(one: AnyOutcome, other: AnyOutcome) -> list[str]:
     """What is not the same to the bit in two outcomes."""
     names = [field.name for field in dataclasses.fields(one)]
     return [name for name in names if not same_bits(getattr(one, name), getattr(other, name))]

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import gpustress as gs
 from gpustress import cli
 from gpustress.backends import ENVIRONMENT_VARIABLE, BackendInfo
 from needs import require_backend
+from sweeps import small_shards, swept
 
 NEEDED_BY = {"native": "compiler", "cupy": "gpu"}  # as GPUSTRESS_REQUIRE names it
 
@@ -57,6 +59,16 @@ def backend(request: pytest.FixtureRequest) -> str:
 def other_backend(request: pytest.FixtureRequest) -> str:
     """The name of each backend in turn that is not the reference."""
     return working_backend(request.param)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep that nothing disturbed; tests leave it as it is."""
+    out: Path = tmp_path_factory.mktemp("undisturbed") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        small_shards(patch)
+        swept(out)
+    return out
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The entries of kernels/cuda.cu on the host: built by the C++ compiler over tests/cuda/, which stands in for CUDA."""
+"""The entries of kernels/*.cu on the host: built by the C++ compiler over tests/cuda/, which stands in for CUDA."""
 
 from __future__ import annotations
 
@@ -122,9 +122,9 @@ def _compile(*arguments: str) -> None:
 
 
 @functools.cache
-def kernels() -> Standin:
-    """The entries of kernels/cuda.cu, built once a process."""
-    return Standin()
+def kernels(source: str = "cuda.cu") -> Standin:
+    """The entries of a source of the kernels, built once a process."""
+    return Standin(KERNELS / source)
 
 
 def launch(

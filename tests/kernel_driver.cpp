@@ -1,4 +1,4 @@
-// Simulates a block that a file holds and writes its outcome to another: the kernels for another processor or under a
+// Simulates a block, or lets losses spread, as a file says, and writes the outcome to another: the kernels for another processor or under a
 // sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
 //
 //     kernel_driver LEVEL THREADS QUESTION OUTCOME
@@ -13,6 +13,7 @@
 #include <string>
 #include <type_traits>
 
+#include "exposures.h"
 #include "levels.h"
 #include "program.h"
 #include "threads.h"
@@ -88,6 +89,38 @@ struct Question {
         return j;
     }
 
+    bool is_contagion() const { return arrays.count("exposures.nodes") != 0; }
+
+    Exposures exposures() const {
+        Exposures n{};
+#define X(type, name) n.name = static_cast<type>(number<stored<type>>("exposures." #name));
+        GPUSTRESS_EXPOSURES_NUMBERS(X)
+#undef X
+#define X(type, name) n.name = pointer<type>("exposures." #name);
+        GPUSTRESS_EXPOSURES_ARRAYS(X)
+#undef X
+        return n;
+    }
+
+    Contagion contagion() const {
+        Contagion j{};
+#define X(name) j.name = static_cast<decltype(j.name)>(number<integer64>("job." #name));
+        X(rule) X(rounds) X(imposed) X(shocks)
+#undef X
+        j.start = pointer<integer64>("job.start");
+        j.node = pointer<index32>("job.node");
+        j.loss = pointer<double>("job.loss");
+        j.cells = pointer<integer64>("outcome.cells");
+        j.moving = pointer<code8>("outcome.moving");
+        return j;
+    }
+
+    template <class T>
+    T* added(const std::string& name, std::size_t count) {
+        arrays[name] = {count * sizeof(T), std::make_unique<char[]>(count * sizeof(T))};
+        return pointer<T>(name);
+    }
+
     bool is_traced() const { return arrays.count("trace.estate") != 0; }
 
     Trace trace() const {
@@ -109,17 +142,36 @@ struct Question {
     }
 };
 
-}  // namespace
+void spread(const Level& level, int threads, Question& question) {
+    std::vector<GroupCells> found;
+    const integer64 most = question.number<integer64>("job.most");
+    spread_groups(level, question.exposures(), question.contagion(), most, threads, found, [] { return false; });
+    std::size_t count = 0;
+    for (const GroupCells& cells : found) count += cells.count;
+    join(found, {question.added<index32>("outcome.node", count), question.added<double>("outcome.value", count),
+                 question.added<double>("outcome.other", count)});
+}
 
-int main(int count, char** arguments) {
-    if (count != 5) return 2;
-    const Question question(arguments[3]);
+void simulate(const Level& level, int threads, const Question& question) {
     Job job = question.job();
     Trace trace{};
     if (question.is_traced()) {
         trace = question.trace();
         job.trace = &trace;
     }
-    run_groups(level_named(arguments[1]), question.program(), job, std::atoi(arguments[2]), [] { return false; });
+    run_groups(level, question.program(), job, threads, [] { return false; });
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    if (count != 5) return 2;
+    Question question(arguments[3]);
+    const Level& level = level_named(arguments[1]);
+    const int threads = std::atoi(arguments[2]);
+    if (question.is_contagion())
+        spread(level, threads, question);
+    else
+        simulate(level, threads, question);
     question.write(arguments[4]);
 }

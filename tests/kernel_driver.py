@@ -64,6 +64,27 @@ class DrivenKernels:
         threads: int,
     ) -> None:
         groups = {"arrays": arrays, "sizes": sizes, "block": block, "outcome": outcome, "trace": trace or {}}
+        given = self._answer(level, groups, threads)
+        for group in ("outcome", "trace"):
+            for name, array in groups[group].items():
+                array[...] = np.frombuffer(given[f"{group}.{name}"], array.dtype).reshape(array.shape)
+
+    def contagion_bytes(self, level: str, exposures: dict[str, Any]) -> int:
+        return 1  # as many threads as are asked for
+
+    def spread(
+        self, level: str, exposures: dict[str, Any], job: dict[str, Any], most: int, threads: int
+    ) -> dict[str, NDArray[Any]]:
+        outcome = {name: job[name] for name in ("cells", "moving")}
+        groups = {"exposures": exposures, "job": job | {"most": most}, "outcome": outcome}
+        given = self._answer(level, groups, threads)
+        for name, array in outcome.items():
+            array[...] = np.frombuffer(given[f"outcome.{name}"], array.dtype)
+        types = {"node": np.int32, "value": np.float64, "other": np.float64}
+        return {name: np.frombuffer(given[f"outcome.{name}"], kind) for name, kind in types.items()}
+
+    def _answer(self, level: str, groups: dict[str, dict[str, Any]], threads: int) -> dict[str, bytes]:
+        """What the program writes when it is given these arrays."""
         with tempfile.TemporaryDirectory() as folder:
             question, answer = Path(folder) / "question", Path(folder) / "outcome"
             with question.open("wb") as file:
@@ -75,10 +96,7 @@ class DrivenKernels:
             done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
             if done.returncode != 0 or done.stderr:
                 raise DriverError(f"exit code {done.returncode}: {done.stderr}")
-            given = _read(answer.read_bytes())
-        for group in ("outcome", "trace"):
-            for name, array in groups[group].items():
-                array[...] = np.frombuffer(given[f"{group}.{name}"], array.dtype).reshape(array.shape)
+            return _read(answer.read_bytes())
 
 
 def _as_array(name: str, value: Any) -> NDArray[Any]:

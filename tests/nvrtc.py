@@ -66,7 +66,7 @@ def library() -> Path | None:
 
 
 def compile_cuda(
-    architecture: str, options: Sequence[str] = ("--fmad=false",), source: str | None = None
+    architecture: str, options: Sequence[str] = ("--fmad=false",), source: str | Path = KERNELS / "cuda.cu"
 ) -> Compiled:
     """Compile kernels/cuda.cu, or another source.
 
@@ -75,7 +75,8 @@ def compile_cuda(
     architecture : str
         Such as ``sm_90``; ``compute_90`` gives PTX alone, which is quicker.
     options : sequence of str
-    source : str, optional
+    source : str or Path
+        The text, or the file that has it.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def compile_cuda(
         raise RuntimeError("no NVRTC")
     nvrtc = ctypes.CDLL(str(path))
     program = ctypes.c_void_p()
-    text = (source or (KERNELS / "cuda.cu").read_text()).encode()
+    text = (source.read_text() if isinstance(source, Path) else source).encode()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"cuda.cu", 0, None, None) == 0
     arguments = [
         f"--gpu-architecture={architecture}",

@@ -30,9 +30,9 @@ def swept_system():
     return made_system(loans=LOAN)
 
 
-def grid(count=6):
+def grid(count=6, address="flow.sales.scale"):
     """So many scenarios."""
-    return Scenarios.grid({"flow.sales.scale": [0.4 + i / 10 for i in range(count)]})
+    return Scenarios.grid({address: [0.4 + i / 10 for i in range(count)]})
 
 
 def swept(out, **options):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import gpustress as gs
-from build import entity, flow, small
+from build import entity, flow, scenario, small
 from gpustress.failure_order import first_to_fail
 from gpustress.result import Result
 from gpustress.schema import CAUSES
@@ -187,9 +187,37 @@ def test_an_explanation_holds_its_tables_and_says_them(run):
     assert {row["scenario"] for row in found.starts.to_pylist()} == {"base/full"}
     text = " ".join(found.words)
     for wanted in ("shop is the first to fail on", "Contagion makes 100.0 ± 0.0 % of the mean loss",
-                   "Expected shortfall at 99 % comes from loan"):  # fmt: skip
+                   "Expected shortfall at 99 % comes from loan",
+                   "By who fails first on those paths: shop"):  # fmt: skip
         assert wanted in text
     assert json.loads(json.dumps(found.as_json(), allow_nan=False))["contagion"][0]["share"] == 1.0
+
+
+def test_factor_shares_are_those_of_the_scenario_that_is_explained():
+    system = small(
+        periods=2, entities=[entity("shop", 9.0)], flows=[flow("sales", None, "shop", 1.0)],
+        factors=[{"name": name, "process": "gbm", "volatility": 0.3} for name in ("demand", "price")],
+        sensitivities=[{"target": "sales", "factor": name, "elasticity": 1.0} for name in ("demand", "price")],
+        measures=[{"measure": "net", "flow": "sales"}],
+        scenarios=scenario("base") + scenario("calm", ("factor.price.volatility", "set", 0.0)),
+    )  # fmt: skip
+    found = gs.explain(gs.simulate(system, paths=400), "calm", factor_shares=True)
+    share = {row["factor"]: row for row in found.shares.to_pylist() if row["output"] == "npv:net"}
+    assert share["demand"]["total"] == pytest.approx(1.0, abs=4 * share["demand"]["total_error"])
+    assert share["price"]["total"] == 0.0
+    assert any(
+        words.startswith("The variance of the net present value of net is due to demand")
+        for words in found.words
+    )
+
+
+def test_factor_shares_of_given_factor_paths_are_refused():
+    paths = pa.table(
+        {"path": np.repeat([0, 1], 4), "period": np.tile(np.arange(4), 2), "demand": np.full(8, 0.9)}
+    )
+    run = gs.simulate(ring(), factors=paths)
+    with pytest.raises(gs.InputError, match="the run had paths of its own"):
+        gs.explain(run, factors=paths, factor_shares=True)
 
 
 def test_an_explanation_without_first_round_and_without_a_book_says_what_is_not_known():

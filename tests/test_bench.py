@@ -168,6 +168,7 @@ def test_the_gpu_bench_says_that_there_is_no_gpu(tmp_path: Path) -> None:
         ("sanitizer", {"found": True, "racecheck": {"exit_code": 1, "output": ""}}, "racecheck"),
         ("different_bits", {"reference_1": ["cause"]}, "different_bits"),
         ("different_bits", {"error": "OutOfMemoryError()"}, "different_bits"),
+        ("different_clearings", {"3 nodes, 1 shocks, least, (0.7, 0.9)": ["round"]}, "different_clearings"),
         ("starts", {"error": "CalledProcessError()"}, "starts"),
     ],
 )
@@ -176,6 +177,7 @@ def test_the_gpu_bench_fails_by_whatever_is_wrong(step: str, found: dict[str, An
     well: dict[str, Any] = {
         "device": "",
         "different_bits": {},
+        "different_clearings": {},
         "tests": passed,
         "sanitizer": {"found": False},
     }

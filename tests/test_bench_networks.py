@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import gpustress as gs
-from bench import networks
+from bench import networks, spreading
 from bench.compiled import compiler
 from bench.network_peers import Dense, Neva, Scipy
 from needs import require
@@ -43,6 +44,18 @@ def test_updates_are_counted_until_no_payment_moves(net: gs.Network) -> None:
     found = Scipy(chain).clear(np.array([[1.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]]))
     assert found.updates.tolist() == [4, 1]
     assert found.payments.tolist() == [[1.0, 1.0, 1.0, 0.0], [2.0, 2.0, 2.0, 0.0]]
+
+
+def test_peers_and_backends_let_losses_spread_alike(net: gs.Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = sparse.eye_array(60, format="csr", dtype=bool)
+    for kind in spreading.KINDS:
+        spreading.check(net, kind, each)
+        reached = len(spreading.ask(kind, net, each).outcome.node)
+        assert 120 < reached <= 3600, "a job in which nothing spreads shows little"
+    plain = spreading.ScipySpreading.debtrank
+    monkeypatch.setattr(spreading.ScipySpreading, "debtrank", lambda *asked: plain(*asked) * (1.0 + 1e-8))
+    with pytest.raises(RuntimeError, match="debtrank on numpy and scipy differ by"):
+        spreading.check(net, "debtrank", each)
 
 
 def test_neva_is_handed_the_same_network(net: gs.Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,5 +117,8 @@ def test_the_bench_prints_a_table_and_a_line_of_json(
     for size in told["sizes"]:
         assert set(size["seconds"]) == {*backends, "scipy", "dense"}
         assert set(size["bandwidth_share"]) == set(backends)
+    kinds = [(row["kind"], row["nodes"], row["shocks"]) for row in told["spreading"]]
+    assert kinds == [(kind, nodes, 6) for nodes in (30, 40) for kind in ("cascade", "debtrank")]
+    assert all(set(row["seconds"]) == {*spreading.spreading_backends(), "scipy"} for row in told["spreading"])
     assert table[2].startswith("| 30 | ")
     assert "neva 1.70 ms (quoted: it is not installed)" in table[-1]

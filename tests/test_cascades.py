@@ -10,30 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import sparse
 
 import gpustress as gs
 from build import examples
+from contagion_cases import EQUITY, HELD, IMPACT, owes, random_network, sales
 
 SEEDS = st.integers(0, 2**32)
 VARIANTS = pytest.mark.parametrize("variant", ["linear", "original"])
-
-
-def owes(names: str, *debts: tuple[str, str, float]) -> gs.Network:
-    """A network of nodes with names of one letter."""
-    columns = zip(*debts, strict=True) if debts else ([], [], [])
-    edges = dict(zip(("debtor", "creditor", "amount"), map(list, columns), strict=True))
-    return gs.Network(edges, {"name": list(names)})
-
-
-def random_network(seed: int, heavy: float = 1.0) -> tuple[gs.Network, NDArray, NDArray]:
-    """A network, equity, and five shocks in losses."""
-    rng = np.random.default_rng(seed)
-    count = int(rng.integers(2, 13))
-    debts = rng.random((count, count)) * (rng.random((count, count)) < rng.choice([0.15, 0.3, 0.6])) * heavy
-    np.fill_diagonal(debts, 0.0)
-    equity = rng.random(count) + 0.2
-    shocks = rng.random((5, count)) * (rng.random((5, count)) < 0.3) * rng.choice([0.1, 1.0])
-    return gs.Network.from_scipy(debts), equity, shocks
 
 
 def outcomes(net: gs.Network, equity: NDArray, shocks: Any) -> list[NDArray]:
@@ -315,27 +299,6 @@ def test_the_networks_own_equity_is_taken_where_none_is_given(variant: Any) -> N
 
 # -------------------------------------------------------------------------------------------- fire sales
 
-HELD = np.array([[60.0, 40.0, 10.0], [20.0, 80.0, 0.0]])
-EQUITY = np.array([22.0, 15.0])
-IMPACT = np.array([1e-3, 5e-4, 0.0])
-
-
-def sales(
-    shocks: Any, held: NDArray = HELD, equity: Any = EQUITY, impact: Any = IMPACT, **more: Any
-) -> gs.FireSales:
-    holders, assets = list("abcdefgh"[: held.shape[0]]), list("xyzuvw"[: held.shape[1]])
-    return gs.fire_sales(
-        {
-            "holder": np.repeat(holders, held.shape[1]),
-            "asset": np.tile(assets, held.shape[0]),
-            "amount": held.ravel(),
-        },
-        {"name": holders, "equity": equity},
-        {"name": assets, "impact": impact},
-        shocks,
-        **more,
-    )
-
 
 def test_one_round_of_fire_sales_is_the_papers_formula() -> None:
     """Greenwood, Landier and Thesmar (2015): phi = M' A B R1, F2 = L phi, AV = 1' A M F2 / E, no cap in force."""
@@ -414,6 +377,12 @@ def test_without_impact_or_debt_nobody_loses_by_sales() -> None:
         (lambda net: gs.cascade(net, [1.0, 1.0], np.empty((0, 2))), "(value (0, 2))"),
         (lambda net: gs.cascade(net, [1.0, 1.0], [[0, 0], [0, -2]]), "`shocks`, row 2, column `b`: is out of range"),
         (lambda net: gs.cascade(net, [1.0, 1.0], [[0, np.nan]]), "`shocks`, row 1, column `b`: is out of range"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array([[0.0, -2.0]])), "`shocks`, row 1, column `b`"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array((1, 3))), "has to have shape (S, N) (value (1, 3))"),
+        (lambda net: gs.cascade_blocks(net, [1.0, 1.0], "each", block=0), "`block`: is no number of shocks (value 0)"),
+        (lambda net: gs.debtrank_blocks(net, [1.0, 1.0], iter([]), block=2), "`block`: means nothing where blocks"),
+        (lambda net: list(gs.cascade_blocks(net, [1.0, 1.0], [[0, 0], [0, -1]], block=1)), "`shocks`, row 1, column"),
+        (lambda net: list(gs.cascade_blocks(net, [1.0, 1.0], "all")), "`shocks`: is not known (value 'all')"),
         (lambda net: gs.cascade(net, [1.0, 1.0], "each", 1.5), "`recovery`: is out of range (value 1.5)"),
         (lambda net: gs.cascade(net, [1.0, 1.0], "each", [0, -1]), "`recovery`, column `b`: is out of range"),
         (lambda net: gs.debtrank(net, [1.0, 0.0], "each"), "`equity`, column `b`: is out of range (value 0.0)"),

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from gpustress.design_point import likeliest_point
+from gpustress.reverse import reverse_stress
 from gpustress.simulation import simulate
 from gpustress.store import read_result
 from gpustress.summary import summarise
+from gpustress.system import read_system
+from gpustress.variance_shares import sobol_indices
 from made import made_system
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -74,8 +78,6 @@ def test_run_prints_who_fails_when_and_by_contagion(call, folder):
 def test_run_with_json_prints_the_summary_unrounded(call, folder):
     code, out, _ = call("run", folder, "--paths", 200, "--json")
     assert code == 0
-    from gpustress.system import read_system
-
     run = simulate(read_system(folder), paths=200, effects=["first_round", "full"])
     assert json.loads(out) == json.loads(json.dumps(summarise(run)))
     assert not {"NaN", "Infinity"} & set(out.replace(",", " ").split())
@@ -467,6 +469,56 @@ def test_reverse_blames_the_bounds_with_exit_code_2(call, folder):
     assert "`bounds`: has to be two finite numbers in order" in err
 
 
+def test_reverse_moves_several_addresses_along_a_direction(call, folder):
+    line = ("--low", 0, "--high", 9, "--target", 0, "--measure", "net", "--paths", 100, "--json")
+    code, out, err = call("reverse", folder, "flow.sales.scale=2", "flow.rent.scale", *line)
+    assert (code, err) == (0, "")
+    both = json.loads(out)
+    assert both["parameter"] == "+2 x flow.sales.scale, +1 x flow.rent.scale"
+    assert both["op"] == "add"
+    direction = {"flow.sales.scale": 2.0, "flow.rent.scale": 1.0}
+    same = reverse_stress(read_system(folder), direction, bounds=(0, 9), target=0.0, measure="net", paths=100)
+    assert both["root"] == same.root
+    code, _, err = call("reverse", folder, "flow.sales.scale=2", "flow.sales.scale", *line[:-1])
+    assert code == 2
+    assert "stands there twice" in err
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """A system whose sales follow a factor."""
+    factors = {"name": ["demand"], "process": ["gbm"], "volatility": [0.5]}
+    sensitivities = {"target": ["sales"], "factor": ["demand"], "elasticity": [1.0]}
+    entities = {"name": ["alpha", "[bold]beta", "gamma"], "cash": [1.0, 5.0, 2.0]}
+    made_system(entities=entities, factors=factors, sensitivities=sensitivities).write(tmp_path / "moving")
+    return tmp_path / "moving"
+
+
+def test_reverse_finds_the_likeliest_path(call, moving):
+    code, out, err = call("reverse", moving, "--likeliest", "--entity", "alpha")
+    assert (code, err) == (0, "")
+    assert "Alpha fails at" in " ".join(out.split())
+    code, out, _ = call("reverse", moving, "--likeliest", "--measure", "net", "--target", 0, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["distance"] == likeliest_point(read_system(moving), measure="net", target=0.0).distance
+    assert found["factors"][0]["factor"] == "demand"
+
+
+def test_reverse_names_all_options_that_do_not_go_together(call, moving):
+    code, _, err = call("reverse", moving, "flow.sales.scale", "--likeliest", "--low", 2, "--entity", "alpha")
+    assert code == 2
+    assert "`ADDRESS`: does not go with --likeliest" in err
+    assert "`--low`: does not go with --likeliest" in err
+    code, _, err = call("reverse", moving, "--low", 2)
+    assert code == 2
+    for name in ("ADDRESS", "--high", "--target"):
+        assert f"`{name}`: is missing" in err
+    code, _, err = call("reverse", moving, "--likeliest", "--entity", "alpha", "--statistic", "quantile")
+    assert code == 2
+    assert "`--statistic`: does not go with --likeliest" in err
+
+
 # --- explain ---
 
 
@@ -480,6 +532,18 @@ def test_explain_tells_a_stored_result_in_words_and_as_json(call, folder, tmp_pa
     code, out, _ = call("explain", tmp_path / "out", "--scenario", "slump", "--json")
     assert code == 0
     assert json.loads(out)["scenario"] == "slump/full"
+
+
+def test_explain_attributes_variances_to_factors_and_says_what_it_costs(call, moving, tmp_path):
+    call("run", moving, "--paths", 200, "--out", tmp_path / "out")
+    code, out, err = call("explain", tmp_path / "out", "--factors")
+    assert (code, err) == (0, "4 new runs of 200 paths ...\n")
+    assert "The variance of the net present value of net is due to demand" in " ".join(out.split())
+    code, out, _ = call("explain", tmp_path / "out", "--factors", "--json")
+    shares = json.loads(out)["shares"]
+    same = sobol_indices(read_system(moving), measures=["net", "gross"], paths=200).to_pylist()
+    assert (code, shares) == (0, same)
+    assert json.loads(call("explain", tmp_path / "out", "--json")[1])["shares"] is None
 
 
 def test_explain_blames_an_unknown_scenario_with_exit_code_2(call, folder, tmp_path):

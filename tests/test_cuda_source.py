@@ -7,10 +7,10 @@ import re
 import pytest
 
 from needs import require
-from nvrtc import Compiled, Usage, compile_cuda, library
+from nvrtc import KERNELS, Compiled, Usage, compile_cuda, library
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
-MOST_REGISTERS = 168  # 12 warps a multiprocessor
+MOST_REGISTERS = {"cuda.cu": 168, "networks.cu": 128}  # 12 and 16 warps a multiprocessor
 
 # What may touch a floating-point number: the operations that round once, to nearest, and what does not round at all.
 ROUNDED = r"(add|sub|mul|div|rcp|sqrt|fma)\.rn\.f64"
@@ -20,11 +20,18 @@ EXACT = (
 )
 
 
+@pytest.fixture(scope="module", params=MOST_REGISTERS)
+def source(request: pytest.FixtureRequest) -> str:
+    """Each source that has entries."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="module", params=ARCHITECTURES)
-def compiled(request: pytest.FixtureRequest) -> Compiled:
-    """The entries for each architecture."""
+def compiled(request: pytest.FixtureRequest, source: str) -> Compiled:
+    """Its entries for each architecture."""
     require("nvrtc", library(), "install the dev extra")
-    return compile_cuda(request.param)
+    return compile_cuda(request.param, source=KERNELS / source)
 
 
 def instructions(ptx: str) -> list[str]:
@@ -45,22 +52,24 @@ def inexact(ptx: str) -> list[str]:
     return [line for line in instructions(ptx) if floating.match(line) and not allowed.match(line)]
 
 
-def test_registers_stay_under_the_limit_and_nothing_lies_in_local_memory(compiled: Compiled) -> None:
+def test_registers_stay_under_the_limit_and_nothing_lies_in_local_memory(
+    source: str, compiled: Compiled
+) -> None:
     entries = re.findall(r"^\.visible \.entry (\w+)\(", compiled.ptx, re.MULTILINE)
     assert sorted(compiled.usage) == sorted(entries)
-    assert "gpustress_simulate" in entries
+    assert {"cuda.cu": "gpustress_simulate", "networks.cu": "gpustress_clear"}[source] in entries
     for usage in compiled.usage.values():
         assert usage == Usage(usage.registers, stack=0, spilled=0)
-        assert usage.registers <= MOST_REGISTERS
+        assert usage.registers <= MOST_REGISTERS[source]
 
 
 def test_every_fma_is_one_that_the_source_asks_for(compiled: Compiled) -> None:
-    assert compiled.ptx.count("// explicit") > 100
+    assert compiled.ptx.count("// explicit") > 20
     assert contracted(compiled.ptx) == []
 
 
-def test_every_operation_rounds_as_on_the_cpu(compiled: Compiled) -> None:
-    for operation in ("add", "sub", "mul", "div", "sqrt", "fma"):
+def test_every_operation_rounds_as_on_the_cpu(source: str, compiled: Compiled) -> None:
+    for operation in ("add", "sub", "mul", "div", "fma", *(("sqrt",) if source == "cuda.cu" else ())):
         assert f"{operation}.rn.f64" in compiled.ptx
     assert inexact(compiled.ptx) == []
 

@@ -58,6 +58,27 @@ def test_a_missing_barrier_is_a_race_in_every_order(watched: Standin, order: str
         passed_on(watched, order, waits=False)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kernel", ["pass_to_the_other_warp", "write_what_all_have_read"])
+def test_a_barrier_of_the_block_orders_what_one_of_a_warp_does_not(
+    watched: Standin, kernel: str, order: str
+) -> None:
+    def launched(waits: int) -> NDArray[np.float64]:
+        out = np.zeros(65)
+        watched.launch(
+            kernel, (1, 1, 1), (64, 1, 1), 8 * SHARED, [pointer(out), bytes(ctypes.c_int(waits))], order
+        )
+        return out
+
+    numbers = [(i + 32) % 64 for i in range(64)]
+    assert launched(1).tolist() == (
+        [*numbers, 0.0] if kernel == "pass_to_the_other_warp" else [1.0] + 64 * [0.0]
+    )
+    for waits in (0, 2):
+        with pytest.raises(RuntimeError, match="without a barrier"):
+            launched(waits)
+
+
 @pytest.mark.parametrize(
     ("kernel", "message"),
     [
@@ -66,6 +87,14 @@ def test_a_missing_barrier_is_a_race_in_every_order(watched: Standin, order: str
         (
             "wait_as_a_stranger",
             r"thread \(7, 0, 0\) of block .*: __syncwarp with a mask that does not hold it",
+        ),
+        (
+            "leave_the_block_waiting",
+            r"deadlock: .* waits at __syncthreads for thread \(3, 0, 0\) .* has left",
+        ),
+        (
+            "wait_for_block_and_warp",
+            r"deadlock: .* waits at __syncthreads for thread \(3, 0, 0\) .* at __syncwarp",
         ),
         ("wait_for_nobody", "__syncwarp with a mask that holds threads which the block does not have"),
     ],

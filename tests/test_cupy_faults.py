@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from bits import same_bits
+from clearing_cases import random_case
 from cupy_host import devices, differing, drawn, every_series, expected, program_of
 from faults import PACKAGE, Fault, broken
 from gpustress.backends.base import Block
+from gpustress.backends.native import NativeBackend
 
 
-def _device(name: str, text: str, instead: str) -> Fault:
-    return Fault(name, "backends/cupy/device.py", text, instead)
+def _file(file: str) -> Callable[[str, str, str], Fault]:
+    return lambda name, text, instead: Fault(name, f"backends/cupy/{file}.py", text, instead)
 
 
-FAULTS = (
-    _device("the numbers of a team's state and scratch swapped",
-            "np.int64(shape.state_doubles),\n            np.int64(loaded.scratch_doubles)",
-            "np.int64(loaded.scratch_doubles),\n            np.int64(shape.state_doubles)"),
-    _device("program and job swapped", "loaded.structure,\n            job,", "job,\n            loaded.structure,"),
-    _device("a pointer left out", "            self._scratch,\n            np.int64", "            np.int64"),
-    _device("a flag of another width", "np.int32(shape.shared)", "np.int64(shape.shared)"),
-    _device("results read before the stream is synchronised",
+_simulating, _clearing, _mirror, _device = map(_file, ("simulating", "clearing", "mirror", "device"))
+SHARED = (
+    _mirror("results read before the stream is synchronised",
             "            self.stream.synchronize()\n            self._work.deliver", "            self._work.deliver"),
-    _device("sizes read before the stream is synchronised",
-            "        sizes.to_host(stream)\n        stream.synchronize()", "        sizes.to_host(stream)"),
+    _mirror("threads of a block swapped", "(self.blocks,), self.threads,", "(self.blocks,), self.threads[::-1],"),
+    _mirror("requests not copied to the device", "            asked.to_device(self.stream)\n", ""),
+    _mirror("results not copied back", "            given.to_host(self.stream)\n", ""),
+    _mirror("what begins as 0 does not", "start.memset_async(0,", "start.memset_async(1,"),
+    _mirror("a slot's memory on another device than its stream",
+            "        self._scratch = cupy.cuda.alloc(",
+            "        with cupy.cuda.Device(0):\n            self._scratch = cupy.cuda.alloc("),
+    _device("numbers read before the stream is synchronised",
+            "        numbers.to_host(stream)\n        stream.synchronize()", "        numbers.to_host(stream)"),
     _device("memory used before its own stream has been waited for",
             "                self._cupy.cuda.get_current_stream().synchronize()\n", ""),
-    _device("threads and teams of a block swapped", "(shape.team, shape.teams), arg", "(shape.teams, shape.team), arg"),
-    _device("a block more than there is scratch for",
-            "blocks = min(self._plan.blocks,", "blocks = 1 + min(self._plan.blocks,"),
-    _device("shared memory of one team for all", "shared_mem=shape.shared_bytes", "shared_mem=8 * shape.state_doubles"),
-    _device("shared memory not asked for", "        kernel.max_dynamic_shared_size_bytes =", "        _ ="),
-    _device("counts not cleared", "start.memset_async(0,", "start.memset_async(1,"),
-    _device("requests not copied to the device", "            self._asked.to_device(self.stream)\n", ""),
-    _device("results not copied back", "            self._given.to_host(self.stream)\n", ""),
     _device("a part that is still in flight is overwritten",
             "                    slot.finish()\n                    slot.start", "                    slot.start"),
     _device("the last parts are not waited for",
@@ -45,19 +43,47 @@ FAULTS = (
     _device("contraction on", '("--fmad=false", ', '("--fmad=true", '),
     _device("memory of the first device alone", "        with self._cupy.cuda.Device(self.number):\n            plan",
             "        with self._cupy.cuda.Device(0):\n            plan"),
-    _device("a slot's memory on another device than its stream",
-            "        self._scratch = cupy.cuda.alloc(",
-            "        with cupy.cuda.Device(0):\n            self._scratch = cupy.cuda.alloc("),
-    _device("the program's memory not held", "_Loaded(program, held.device,", "_Loaded(program, None,"),
-    Fault("every part draws the first paths", "backends/cupy/work.py",
-          'self.request["first_path"] + paths.start', 'self.request["first_path"]'),
-    Fault("every part gets the first factor paths", "backends/cupy/work.py",
-          '["factor_paths"][:, paths.start : paths.stop]', '["factor_paths"][:, : len(paths)]'),
-    Fault("counts of the last part alone", "backends/cupy/work.py",
-          "np.add(array, arrays[name], out=array)", "array[...] = arrays[name]"),
-    Fault("a path claimed twice", "backends/cupy/work.py",
+    Fault("an item claimed twice", "backends/cupy/work.py",
           "return range(first, self._next)", "return range(max(0, first - 1), self._next)"),
     Fault("structures without the compiler's gaps", "backends/cupy/structures.py", "align=True", "align=False"),
+)  # fmt: skip
+SIMULATING = (
+    _simulating("the numbers of a team's state and scratch swapped",
+                "np.int64(shape.state_doubles),\n            np.int64(self.scratch_doubles)",
+                "np.int64(self.scratch_doubles),\n            np.int64(shape.state_doubles)"),
+    _simulating("program and job swapped",
+                "self.structure,\n            job,", "job,\n            self.structure,"),
+    _simulating("a pointer left out", "            scratch,\n            np.int64", "            np.int64"),
+    _simulating("a flag of another width", "np.int32(shape.shared)", "np.int64(shape.shared)"),
+    _simulating("a block more than there is scratch for", "blocks = min(plan.blocks,", "blocks = 1 + min(plan.blocks,"),
+    _simulating("shared memory of one team for all", "arguments, shape.shared_bytes)",
+                "arguments, 8 * shape.state_doubles)"),
+    _simulating("shared memory not asked for", "        kernel.max_dynamic_shared_size_bytes =", "        _ ="),
+    _simulating("the program's memory not held",
+                "LoadedProgram(device, program, memory,", "LoadedProgram(device, program, None,"),
+    _simulating("every part draws the first paths",
+                'self.request["first_path"] + paths.start', 'self.request["first_path"]'),
+    _simulating("every part gets the first factor paths",
+                '["factor_paths"][:, paths.start : paths.stop]', '["factor_paths"][:, : len(paths)]'),
+    _simulating("counts of the last part alone",
+                "np.add(array, arrays[name], out=array)", "array[...] = arrays[name]"),
+)  # fmt: skip
+CLEARING = (
+    _clearing("network and job swapped", "(self.structure, work.job(items, addresses), scratch,",
+              "(work.job(items, addresses), self.structure, scratch,"),
+    _clearing("memory of one lane for all",
+              "doubles = self.group_doubles[plan.lanes]", "doubles = self.group_doubles[1]"),
+    _clearing("the network's memory not held",
+              "LoadedNetwork(device, obligations, memory,", "LoadedNetwork(device, obligations, None,"),
+    _clearing("every part has the first shocks",
+              "self._order[items.start : items.stop]", "self._order[: len(items)]"),
+    _clearing("results in the order of the groups", "array[rows] = arrays[name]",
+              "array[items.start : items.stop] = arrays[name]"),
+    _clearing("all lanes have one shock", "np.arange(len(items))", "0"),
+    _clearing("rounds are not cleared", 'zeroed = ("round",)', "zeroed = ()"),
+    _clearing("shared memory of one row for all", "(plan.lanes, plan.rows), arguments, plan.shared_bytes)",
+              "(plan.lanes, plan.rows), arguments, 8 * plan.lanes)"),
+    _clearing("a shock's nodes as far apart as shocks", '"node_stride": 1', '"node_stride": nodes'),
 )  # fmt: skip
 
 
@@ -86,12 +112,46 @@ def passes(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> bool:
     return not wrong and {device for _, device, *_ in machine.launches} == {1} and len(machine.launches) > 5
 
 
+def clears(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """The same of clearing: parts with a tail, one group in a part and several."""
+    crowds, backend = (
+        importlib.import_module(f"{package.__name__}.backends.cupy.{name}") for name in ("crowds", "backend")
+    )
+    source = importlib.import_module(f"{package.__name__}.backends.kernel_source")
+    monkeypatch.setattr(source, "_PACKAGE", PACKAGE)
+    monkeypatch.setattr(crowds, "THREADS", 32)
+    case = random_case(shocks=22)
+    asked = case.owed, case.shocks, case.costs, "greatest", 1 << 24
+    right = NativeBackend().clear(*asked)
+    for shocks in (4, 9):
+        monkeypatch.setattr(crowds, "PART_BYTES", shocks * (28 * 40 + 16))
+        try:
+            with devices(2) as machine:
+                outcome = backend.CupyBackend((1,)).clear(*asked)
+        except Exception as error:  # a fault may show as any
+            print(f"{type(error).__name__}: {error}")
+            return False
+        names = ("payments", "equity", "round", "rounds", "error_bound")
+        wrong = [name for name in names if not same_bits(getattr(outcome, name), getattr(right, name))]
+        print(wrong)
+        if wrong or {device for _, device, *_ in machine.launches} != {1} or len(machine.launches) < 4:
+            return False
+    return True
+
+
 def test_the_backend_as_it_is_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     with broken(None) as package:
         assert passes(package, monkeypatch)
+        assert clears(package, monkeypatch)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", SHARED + SIMULATING, ids=lambda fault: fault.name)
 def test_a_backend_broken_in_one_place_does_not(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     with broken(fault) as package:
         assert not passes(package, monkeypatch)
+
+
+@pytest.mark.parametrize("fault", SHARED + CLEARING, ids=lambda fault: fault.name)
+def test_one_that_clears_broken_in_one_place_does_not(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    with broken(fault) as package:
+        assert not clears(package, monkeypatch)

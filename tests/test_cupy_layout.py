@@ -10,43 +10,50 @@ import pytest
 
 from gpustress.backends import kernel_source
 from gpustress.backends.cupy import structures
-from gpustress.backends.cupy.device import OPTIONS
+from gpustress.backends.cupy.device import OPTIONS, code
 from gpustress.backends.cupy.slab import ALIGNMENT, Slab, specifications
-from gpustress.backends.cupy.structures import dtype_of, layout_checks, members, pack
+from gpustress.backends.cupy.structures import dtype_of, members, pack
 from needs import require
 from nvrtc import KERNELS, compile_cuda, library
 
 PARAMETERS = 4096  # bytes that a kernel's parameters may take on any device
 WHAT_CUPY_ADDS = ("-ftz=true", "--device-as-default-execution-space")
+ENTRIES = {"cuda.cu": "gpustress_simulate", "networks.cu": "gpustress_clear"}
 
 
-def code() -> str:
-    return kernel_source.flattened("cuda.cu") + layout_checks()
-
-
-def test_the_compiler_lays_structures_out_as_the_host_does() -> None:
+@pytest.mark.parametrize("source", ENTRIES)
+def test_the_compiler_lays_structures_out_as_the_host_does(source: str) -> None:
     """The very source that CuPy gets, with its options: it asserts every offset."""
     require("nvrtc", library(), "install the dev extra")
-    assert "gpustress_simulate" in compile_cuda("sm_90", (*OPTIONS, *WHAT_CUPY_ADDS), code()).ptx
+    assert ENTRIES[source] in compile_cuda("sm_90", (*OPTIONS, *WHAT_CUPY_ADDS), code(source)).ptx
 
 
 @pytest.mark.parametrize(
-    ("text", "instead"),
+    ("source", "text", "instead"),
     [
-        ("X(index32, scenarios) X(index32, periods)", "X(index32, periods) X(index32, scenarios)"),
-        ("typedef signed char code8;", "typedef unsigned char code8;"),
-        ("const Trace* trace;", "const Trace* trace; int more;"),
+        ("cuda.cu", "X(index32, scenarios) X(index32, periods)", "X(index32, periods) X(index32, scenarios)"),
+        ("cuda.cu", "typedef signed char code8;", "typedef unsigned char code8;"),
+        ("cuda.cu", "const Trace* trace;", "const Trace* trace; int more;"),
+        (
+            "networks.cu",
+            "X(index32, nodes) X(index32, obligations)",
+            "X(index32, obligations) X(index32, nodes)",
+        ),
+        ("networks.cu", "double alpha, beta;", "double alpha, gamma, beta;"),
     ],
 )
-def test_a_header_that_the_host_reads_otherwise_does_not_compile(text: str, instead: str) -> None:
+def test_a_header_that_the_host_reads_otherwise_does_not_compile(
+    source: str, text: str, instead: str
+) -> None:
     require("nvrtc", library(), "install the dev extra")
-    assert code().count(text) == 1
+    assert code(source).count(text) == 1
     with pytest.raises(RuntimeError, match="static assertion failed"):
-        compile_cuda("sm_90", OPTIONS, code().replace(text, instead))
+        compile_cuda("sm_90", OPTIONS, code(source).replace(text, instead))
 
 
-def test_a_kernels_parameters_take_less_than_cuda_allows() -> None:
-    assert dtype_of("Program").itemsize + dtype_of("Job").itemsize + 4 * 8 <= PARAMETERS
+@pytest.mark.parametrize("structures", [("Program", "Job"), ("Network", "Clearing")])
+def test_a_kernels_parameters_take_less_than_cuda_allows(structures: tuple[str, ...]) -> None:
+    assert sum(dtype_of(each).itemsize for each in structures) + 4 * 8 <= PARAMETERS
 
 
 def test_members_are_read_as_declared() -> None:
@@ -76,9 +83,10 @@ def test_only_what_is_said_to_be_nothing_is_null() -> None:
         pack("Trace", values, addresses)
 
 
-def test_the_source_is_one_text_without_includes() -> None:
-    assert '#include "' not in code()
-    assert code().count("struct Program {") == 1
+@pytest.mark.parametrize("source", ENTRIES)
+def test_the_source_is_one_text_without_includes(source: str) -> None:
+    assert '#include "' not in code(source)
+    assert code(source).count("struct Program {") == 1
 
 
 def test_another_header_makes_another_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -110,7 +118,7 @@ def test_a_source_that_is_nowhere_is_an_import_error(monkeypatch: pytest.MonkeyP
     ("ask", "message"),
     [
         (lambda: kernel_source.listed("program.h", "NO_LIST"), "has no list NO_LIST"),
-        (lambda: structures.members("Nothing"), "has no structure Nothing"),
+        (lambda: structures.members("Nothing"), "program.h and network.h have no structure Nothing"),
     ],
 )
 def test_what_the_header_lacks_is_said(ask, message: str) -> None:

@@ -115,11 +115,11 @@ def test_a_plan_fits_or_is_the_least_there_is(
         shape, path_bytes=path_bytes, team_bytes=team_bytes, scenarios=scenarios, paths=paths,
         devices=devices, free_bytes=free_bytes,
     )  # fmt: skip
-    assert 1 <= plan.paths <= paths
+    assert 1 <= plan.items <= paths
     assert 1 <= plan.blocks <= shape.blocks
-    taken = SLOTS * (plan.paths * plan.path_bytes + plan.blocks * plan.block_bytes)
-    assert plan.paths == 1 or taken <= MEMORY_SHARE * free_bytes
-    assert plan.paths == 1 or plan.paths * path_bytes <= PART_BYTES
+    taken = SLOTS * (plan.items * plan.item_bytes + plan.blocks * plan.block_bytes)
+    assert plan.items == 1 or taken <= MEMORY_SHARE * free_bytes
+    assert plan.items == 1 or plan.items * path_bytes <= PART_BYTES
 
 
 def test_a_long_run_has_parts_of_a_good_size_and_a_short_one_is_shared_out() -> None:
@@ -129,7 +129,7 @@ def test_a_long_run_has_parts_of_a_good_size_and_a_short_one_is_shared_out() -> 
         return choose_plan(
             shape, path_bytes=700, team_bytes=20_000, scenarios=1, paths=paths, devices=devices,
             free_bytes=70 << 30,
-        ).paths  # fmt: skip
+        ).items  # fmt: skip
 
     assert of(10**7) == PART_BYTES // 700
     assert of(100_000) == 50_000  # one is computed, one is copied
@@ -139,17 +139,17 @@ def test_a_long_run_has_parts_of_a_good_size_and_a_short_one_is_shared_out() -> 
 
 
 def test_what_did_not_fit_limits_plans_for_paths_of_another_size() -> None:
-    fitting = Plan(paths=6, blocks=4, path_bytes=100, block_bytes=10)
-    later = Plan(paths=50, blocks=8, path_bytes=20, block_bytes=10).at_most(fitting)
-    assert (later.paths, later.blocks) == (30, 4)
-    assert Plan(paths=3, blocks=1, path_bytes=100, block_bytes=10).at_most(fitting).paths == 3
-    assert Plan(paths=3, blocks=1, path_bytes=10_000, block_bytes=10).at_most(fitting).paths == 1
+    fitting = Plan(items=6, blocks=4, item_bytes=100, block_bytes=10)
+    later = Plan(items=50, blocks=8, item_bytes=20, block_bytes=10).at_most(fitting)
+    assert (later.items, later.blocks) == (30, 4)
+    assert Plan(items=3, blocks=1, item_bytes=100, block_bytes=10).at_most(fitting).items == 3
+    assert Plan(items=3, blocks=1, item_bytes=10_000, block_bytes=10).at_most(fitting).items == 1
 
 
 def test_halving_takes_from_what_takes_more_and_ends_at_one_path_on_one_block() -> None:
-    plan: Plan | None = Plan(paths=12, blocks=8, path_bytes=10, block_bytes=10)
+    plan: Plan | None = Plan(items=12, blocks=8, item_bytes=10, block_bytes=10)
     seen = []
     while plan is not None:
-        seen.append((plan.paths, plan.blocks))
+        seen.append((plan.items, plan.blocks))
         plan = plan.halved()
     assert seen == [(12, 8), (6, 8), (6, 4), (3, 4), (3, 2), (1, 2), (1, 1)]

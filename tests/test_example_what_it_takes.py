@@ -40,6 +40,15 @@ def test_without_shocks_the_first_failure_is_where_the_readme_has_it(script) -> 
     assert found.unstressed_value == 0.0
 
 
+def test_the_likeliest_failure_of_oracle_is_as_far_off_as_the_readme_has_it(script) -> None:
+    readme = " ".join((EXAMPLE / "README.md").read_text(encoding="utf-8").split())
+    told = re.search(r"on which Oracle fails is ([\d.]+) standard deviations", readme)
+    assert told
+    found = script.likeliest_failure(gs.read_system(EXAMPLE), "oracle")
+    assert float(told[1]) == pytest.approx(found.distance, abs=0.005)
+    assert "in 2031Q3" in found.answer
+
+
 def test_the_planned_world_is_what_the_factors_do_without_shocks(script) -> None:
     """Against the model itself, its volatilities set to 0; demand, which jumps, by its drift alone."""
     system = gs.read_system(EXAMPLE)

@@ -17,13 +17,17 @@ from hypothesis import strategies as st
 
 import gpustress as gs
 import strategies
+from bench.networks import random_network, random_shocks
 from bench.reference import reference_system
+from bits import differing_arrays
 from build import Tables, examples
+from clearing_cases import ClearingCase, clearing_cases, differing_clearings, slow_circle
 from cupy_host import differing, drawn, every_series, expected, program_of, same_bits, simulated
 from gpustress.backends.base import Block
 from gpustress.backends.cupy import CupyBackend
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
+from gpustress.obligations import Obligations
 from needs import require_backend
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -89,6 +93,32 @@ def test_all_devices_together_have_natives_bits(cupy: ModuleType) -> None:
     program, block = program_of(drawn(12)), Block(7, 0, 50_000)
     numbers = tuple(range(cupy.cuda.runtime.getDeviceCount()))
     assert differing(simulated(program, block, numbers), expected(program, block)) == []
+
+
+@pytest.mark.parametrize("shocks", [1, 3, 100, 3000])
+@pytest.mark.parametrize("nodes", [5, 100, 1500])
+def test_networks_of_every_size_are_cleared_to_natives_bits(nodes: int, shocks: int) -> None:
+    net = random_network(nodes)
+    case = ClearingCase(Obligations.of(net), random_shocks(net, shocks), (0.8, 0.9))
+    assert differing_clearings(case, CupyBackend(), NativeBackend()) == []
+
+
+def test_networks_with_ranks_and_slow_circles_are_cleared_to_natives_bits() -> None:
+    for name, case in (clearing_cases() | {"slow circle": slow_circle(200)}).items():
+        assert differing_clearings(case, CupyBackend(), NativeBackend()) == [], name
+
+
+def test_the_default_backend_clears_on_the_gpu() -> None:
+    net = random_network(50)
+    assert gs.clear(net, random_shocks(net, 5)).backend == "cupy"
+
+
+@pytest.mark.parametrize("megabytes", [2, 8, 32])
+def test_a_pool_with_a_limit_changes_no_bit_of_a_clearing(pool: Any, megabytes: int) -> None:
+    net = random_network(1000)
+    asked = Obligations.of(net), random_shocks(net, 400), (1.0, 1.0), "greatest", 1 << 28
+    pool.set_limit(size=megabytes << 20)
+    assert differing_arrays(CupyBackend().clear(*asked), NativeBackend().clear(*asked)) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("megabytes", [4, 16, 64])

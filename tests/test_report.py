@@ -7,26 +7,36 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import html5lib
 import numpy as np
 import pytest
 
 import gpustress as gs
-from gpustress.amounts import never_seen
+from gpustress.amounts import PLAIN, Unit, never_seen, plus_minus, with_interval
 from gpustress.dates import period_label
 from gpustress.pictures.fans import quantiles
-from gpustress.report import Answer, report_html, write_report
+from gpustress.report import Answer, find, report_html, write_report
 from gpustress.report.assumptions import assumptions
 from gpustress.report.fans import with_series
 from gpustress.schema import SCHEMAS
 from gpustress.store import REPORT
 from gpustress.summary import summarise
+from gpustress.who_pays_whom import payment_lines, who_pays_whom
 from made import made_result, made_system
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BOTH = ["first_round", "full"]
+SVG = "http://www.w3.org/2000/svg"
 EVIL = "<script>document.title='x'</script>\"'&{{ 7 * 7 }}"
+NASTY = {
+    "script": EVIL,
+    "quotes": "\"'`\\' onmouseover='x' ",
+    "right to left": "بنك المركزي ",
+    "long": "a very long name, " * 12,
+    "emoji": "🏦👩‍👩‍👧 & <b>",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +50,15 @@ def example():
 
 
 @pytest.fixture(scope="module")
-def page(example):
-    return report_html(example, answers=[Answer("revenue, as a multiple", 4.25, 4.0, 4.5, "times")])
+def found(example):
+    return find(example)
+
+
+@pytest.fixture(scope="module")
+def page(example, found):
+    return report_html(
+        example, answers=[Answer("capex, as a multiple", 4.25, 4.0, 4.5, "times")], findings=found
+    )
 
 
 def parsed(text):
@@ -73,29 +90,107 @@ def numbers(content):
     return {float(content)} if isinstance(content, (int, float)) and not isinstance(content, bool) else set()
 
 
-def check_figures(run, text, extra=()):
-    """Every figure is one of the run's JSON, rounded; no other digit stands in the answers and in cells of figures."""
+def check_figures(run, text, findings, extra=()):
+    """Every figure is one of the run's JSON, rounded; what else holds a digit is a name, a date or a source's text."""
     tree, summary = parsed(text), json.loads(json.dumps(summarise(run)))
-    held = numbers(summary) | set(extra)
-    found = [element for element in tree.iter() if element.tag == "data"]
-    assert len(found) > 20
-    for element in found:
-        value, scale, shown = float(element.get("value")), float(element.get("data-scale")), element.text
-        assert value in held, shown
-        digits = shown.replace(",", "").partition(".")[2]
-        step = scale * 10.0 ** -len(digits)
+    held = numbers(summary) | numbers(json.loads(json.dumps(findings.as_json()))) | set(extra)
+    shown = [element for element in tree.iter() if element.tag == "data"]
+    assert len(shown) > 20
+    for element in shown:
+        value, scale, told = float(element.get("value")), float(element.get("data-scale")), element.text
+        assert value in held, told
+        step = scale * step_of(told)
         significant = 0.5 * abs(value) * 1e-3 if value in extra else 0.0
-        assert abs(float(shown.replace(",", "")) * scale - value) <= max(0.5000001 * step, significant), shown
-    names = sorted({*run.entities, *(one.scenario for one in run.runs), *run.measures}, key=len, reverse=True)
-    labels = {period_label(run.system.settings, period) for period in range(run.periods)}
-    rest = text_of(section(tree, "answers"))
-    rest = re.sub(r"and \d+ more", "", rest)
-    for known in (never_seen(run.paths), *labels, *names, "Value at risk 99 %"):
-        rest = rest.replace(known, "")
+        assert abs(float(told.replace(",", "")) * scale - value) <= max(0.5000001 * step, significant), told
+    check_stories(section(tree, "stories"), findings)
+    rest = "".join(text_of(section(tree, part)) for part in ("answers", "explorer", "tables"))
+    rest += text_of(next(tree.iter("header")))
+    rest += "".join(text_of(caption) for caption in tree.iter("figcaption"))
+    rest = without_known(rest, run, findings)
     assert not re.search(r"\d", rest), rest
-    cells = [cell for cell in tree.iter("td") if cell.get("class") == "n"]
-    assert cells
-    assert not any(re.search(r"\d", text_of(cell)) for cell in cells)
+    for title in tree.iter(f"{{{SVG}}}title"):
+        for told in re.findall(r"\d[\d,]*(?:\.\d+)?", without_known(title.text, run, findings)):
+            assert rounds_from(told, held), (told, title.text)
+    check_assumptions(tree, run)
+    check_explorer(tree, run)
+
+
+def without_known(text, run, findings):
+    """The text without names, dates, and what the page says about itself."""
+    names = {*run.entities, *run.measures, *(one.scenario for one in run.runs), run.system.settings.name,
+             run.system.settings.currency, *findings_names(findings)}  # fmt: skip
+    labels = {period_label(run.system.settings, period) for period in range(run.periods)}
+    counts = {run.paths, *(min(run.paths, most) for most in (2_000, 5_000, 20_000))}
+    known = [
+        *sorted(names - {""}, key=len, reverse=True),
+        never_seen(run.paths),
+        *labels,
+        *(f"{count:,} paths" for count in counts),
+    ]
+    text = text.replace("\xa0", " ")
+    for name in known:
+        text = text.replace(name, "")
+    levels = r"95 %(?= interval)|(?<=at risk )99 %|(?<=shortfall )99 %|NPV 9?5 %"
+    return re.sub(rf"{levels}|(?:and|;) \d+ more", "", text, flags=re.IGNORECASE)
+
+
+def findings_names(findings):
+    return [] if findings.movers is None else findings.movers.table["parameter"].to_pylist()
+
+
+def step_of(told):
+    """What the last digit of a number stands for that counts; zeros before the point may be rounding."""
+    whole, _, decimals = told.replace(",", "").partition(".")
+    zeros = 0 if decimals or not float(whole) else len(whole) - len(whole.rstrip("0"))
+    return 10.0 ** (zeros - len(decimals))
+
+
+def rounds_from(told, held):
+    """Whether a number is one of those held, in percent or in some thousands, rounded as it is shown."""
+    number, step = float(told.replace(",", "")), step_of(told)
+    return any(
+        abs(number - value / scale) <= 0.5000001 * step
+        for value in map(abs, held)
+        for scale in (1.0, 0.01, 1e3, 1e6, 1e9, 1e12)
+    )
+
+
+def check_stories(part, findings):
+    """The stories say word for word what `story` does."""
+    told = [text_of(element) for element in part.iter("dd")]
+    expected = []
+    for one in findings.stories.values():
+        lines = {}
+        for row in one.table.to_pylist():
+            lines.setdefault(row["label"], []).append(row["text"])
+        expected += [" ".join(texts) for texts in lines.values()]
+    assert told == expected
+    titles = [text_of(element) for element in part.iter("summary")]
+    assert titles == [f"{name}: {one.judged_by} (path {one.path})" for name, one in findings.stories.items()]
+
+
+def check_assumptions(tree, run):
+    """Every number of the assumptions is that of its row in the system's table."""
+    for table in assumptions(run):
+        rows = [row for row in section(tree, f"assumptions-{table.table}").iter("tr")][1:]
+        held = (
+            run.scenario_table if table.table == "scenarios" else run.system.tables[table.table]
+        ).to_pylist()
+        assert len(rows) == min(len(held), 400)
+        for row, cells in zip(rows, held, strict=False):
+            given = next(text_of(cell) for cell in row.iter("td"))
+            for name, cell in cells.items():
+                if isinstance(cell, float) and f"{name} = " in given:
+                    assert f"{name} = {cell:.12g}" in given
+
+
+def check_explorer(tree, run):
+    """What the reader can choose ends at the probabilities of the run's JSON."""
+    data = json.loads(section(tree, "data").text)
+    summary = {one["scenario"]: one for one in summarise(run)["runs"] if one["effects"] == "full"}
+    for scenario in data["scenarios"]:
+        for counts, entity in zip(scenario["failed"], summary[scenario["name"]]["entities"], strict=True):
+            assert (counts[-1] if counts else 0) / run.paths == entity["probability"]["value"]
 
 
 def test_the_page_is_valid_small_and_loads_nothing(page):
@@ -114,17 +209,26 @@ def test_the_page_is_valid_small_and_loads_nothing(page):
     assert "default-src 'none'" in page
 
 
-def test_every_figure_is_in_the_runs_json(example, page):
-    check_figures(example, page, extra=(4.25, 4.0, 4.5))
+def test_every_figure_is_in_the_runs_json(example, page, found):
+    check_figures(example, page, found, extra=(4.25, 4.0, 4.5))
 
 
-def test_the_first_screen_answers(example, page):
-    answers = text_of(section(parsed(page), "answers"), leaving_out=())
+def test_the_first_screen_answers(example, page, found):
+    answers = text_of(section(parsed(page), "answers"), leaving_out=()).replace("\xa0", " ")
     summary = summarise(example)["runs"][1]
     first = summary["first_failures"][0]
     assert answers.index("Who fails first?") < answers.index(first["entity"])
-    for question in ("How likely", "take with it", "book lose", "What would avert it?"):
+    for question in (
+        "How likely",
+        "take with it",
+        "book lose",
+        "What revenue would avert it?",
+        "And what else?",
+    ):
         assert question in answers
+    loss, multiple = summary["book"]["expected_loss"], found.averting.multiple
+    assert f"{plus_minus(loss, Unit(1e6, 1))} million USD in the mean" in answers
+    assert f"{with_interval(multiple, PLAIN)} times the revenue assumed for {first['entity']}" in answers
     assert first["followers"][0]["entity"] in answers
     assert "4.25 [4, 4.5] times" in answers
 
@@ -144,18 +248,18 @@ def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
     assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
 
 
-def evil_run():
-    """Every text of every table is a script."""
+def renamed_run(text, paths=3):
+    """The small example with every name and every text of every table changed."""
     system = gs.read_system(EXAMPLES / "three_firms")
-    names = {name: f"{EVIL}{i}" for i, name in enumerate([*system.entity_names, *system.flows["name"].to_pylist(),
-             *system.loans["name"].to_pylist(), *system.factor_names, *system.measure_names,
-             *system.positions["name"].to_pylist()])}  # fmt: skip
+    own = [*system.entity_names, *system.flows["name"].to_pylist(), *system.loans["name"].to_pylist(),
+           *system.factor_names, *system.measure_names, *system.positions["name"].to_pylist()]  # fmt: skip
+    names = {name: f"{text}{i}" for i, name in enumerate(own)}
     tables = {}
     for table, held in system.tables.items():
         if held.num_rows and table != "scenarios":
             tables[table] = {
                 column.name: [
-                    EVIL
+                    text
                     if column.name in ("source", "role")
                     else cell
                     if column.choices
@@ -167,13 +271,13 @@ def evil_run():
     tables["measures"]["flow"] = [
         names.get(name.partition(":")[0], name) for name in system.measures["flow"].to_pylist()
     ]
-    scenarios = gs.Scenarios({"scenario": [EVIL, f"{EVIL}!"], "source": [EVIL, EVIL]})
-    changed = gs.System(name=EVIL, currency=EVIL, periods=5, periods_per_year=1.0, **tables)
-    return gs.simulate(changed, scenarios, paths=3, effects=BOTH, backend="numpy")
+    scenarios = gs.Scenarios({"scenario": [text, f"{text}!"], "source": [text, text]})
+    changed = gs.System(name=text, currency=text, periods=5, periods_per_year=1.0, **tables)
+    return gs.simulate(changed, scenarios, paths=paths, effects=BOTH, backend="numpy")
 
 
 def test_what_stands_in_a_table_is_text():
-    run = evil_run()
+    run = renamed_run(EVIL)
     text = report_html(run, answers=[Answer(EVIL, None, unit=EVIL)])
     tree = parsed(text)
     scripts = [element for element in tree.iter() if str(element.tag).rpartition("}")[2] == "script"]
@@ -185,6 +289,29 @@ def test_what_stands_in_a_table_is_text():
     for shown in (run._repr_html_(), run.system._repr_html_()):
         assert "<script" not in shown
         assert "&lt;script&gt;" in shown
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_with_any_names_every_figure_is_in_the_runs_json(text, values_with_plain_names):
+    run = renamed_run(text, paths=20)
+    findings = find(run)
+    assert findings.averting is not None
+    assert findings.movers is not None
+    page = report_html(run, findings=findings)
+    check_figures(run, page, findings)
+    shown = text_of(section(parsed(page), "answers"), leaving_out=())
+    assert summarise(run)["runs"][1]["first_failures"][0]["entity"] in shown
+    assert values_of(page) == values_with_plain_names
+
+
+@pytest.fixture(scope="module")
+def values_with_plain_names():
+    return values_of(report_html(renamed_run("firm ", paths=20)))
+
+
+def values_of(page):
+    """Every figure, without the names about it."""
+    return [element.get("value") for element in parsed(page).iter("data")]
 
 
 BARE = made_system(positions=None, measures=None)
@@ -262,11 +389,11 @@ def test_the_same_result_gives_the_same_page(three_firms, tmp_path):
     write_report(gs.read_result(tmp_path / "out"), tmp_path / "two.html")
     one, two = (tmp_path / name for name in ("one.html", "two.html"))
     assert one.read_bytes() == two.read_bytes()
-    check_figures(three_firms, one.read_text(encoding="utf-8"))
+    check_figures(three_firms, one.read_text(encoding="utf-8"), find(three_firms))
 
 
 def test_a_page_that_can_not_be_written_leaves_nothing(three_firms, tmp_path, monkeypatch):
-    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, answers: "a page")
+    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, **asked: "a page")
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="taken"):
         three_firms.report(tmp_path / "taken")
@@ -274,12 +401,16 @@ def test_a_page_that_can_not_be_written_leaves_nothing(three_firms, tmp_path, mo
 
 
 def test_the_command_writes_the_page_beside_the_result(three_firms, tmp_path, call, monkeypatch):
-    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, answers: f"a page of {run!r}")
+    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, **asked: f"a page of {run!r}")
     three_firms.write(tmp_path / "out")
-    assert call("report", tmp_path / "out") == (0, f"{tmp_path / 'out' / REPORT}\n", "")
+    code, printed, told = call("report", tmp_path / "out")
+    assert (code, printed) == (0, f"{tmp_path / 'out' / REPORT}\n")
+    assert told.startswith("Looking for the revenue that averts the failure of lab")
     code, printed, _ = call("report", tmp_path / "out", "--json")
     page = tmp_path / "out" / REPORT
-    assert (code, json.loads(printed)) == (0, {"ok": True, "report": str(page), "bytes": page.stat().st_size})
+    told = json.loads(json.dumps(find(three_firms).as_json()))
+    assert code == 0
+    assert json.loads(printed) == {"ok": True, "report": str(page), "bytes": page.stat().st_size} | told
     assert page.read_text(encoding="utf-8") == f"a page of {three_firms!r}"
     three_firms.write(tmp_path / "out")  # a result with a report is still replaced
     assert not page.exists()
@@ -308,7 +439,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(three_firms, tmp_path)
 def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, monkeypatch):
     told = []
     monkeypatch.setattr(
-        "gpustress.report.page.report_html", lambda run, answers: told.extend(answers) or "a page"
+        "gpustress.report.page.report_html", lambda run, answers, findings: told.extend(answers) or "a page"
     )
     three_firms.write(tmp_path / "out")
     found = {
@@ -341,6 +472,22 @@ def test_objects_show_themselves_in_a_notebook(example):
     assert len(size) + len(shown) < 20_000
     for text in (shown, size):
         parsed(f"<!DOCTYPE html><title>x</title>{text}")
+
+
+def test_the_drawing_of_who_pays_whom_has_an_arrow_for_each_pair():
+    system = gs.read_system(EXAMPLES / "three_firms")
+    drawn = ElementTree.fromstring(re.search("<svg.*</svg>", system._repr_html_())[0])
+    told = [title.text for title in drawn.findall(f"{{{SVG}}}g/{{{SVG}}}title")]
+    assert sorted(told) == ["cloud pays bank: 1", "lab pays cloud: 1"]
+    assert {text.text for text in drawn.findall(f"{{{SVG}}}text")} >= {"cloud", "lab", "bank"}
+    lines = payment_lines(gs.read_system(EXAMPLES / "ai_buildout"))
+    inside = {pair for pair in lines if "outside" not in pair and pair[0] != pair[1]}
+    assert who_pays_whom(lines).count("<polygon") == len(inside) > 15
+    assert len(lines["oracle", "nvidia"]) == 6
+    crowd = {(f"firm {i}", f"firm {i + 1}"): ["rent"] * (i + 1) for i in range(40)}
+    assert who_pays_whom(crowd).count("<circle") == 16
+    assert "25 more entities left out" in who_pays_whom(crowd)
+    assert who_pays_whom({("outside", "lab"): ["sales"]}) == ""
 
 
 def test_the_example_as_a_notebook_runs():

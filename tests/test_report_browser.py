@@ -1,15 +1,34 @@
 """The report in headless Chromium: it asks for nothing, complains of nothing, and its switches work."""
 
+import os
 import shutil
+import tarfile
+from pathlib import Path
 
 import pytest
 
 import gpustress as gs
 from gpustress.report import write_report
 from needs import require
-from test_report import BOTH, EXAMPLES, evil_run
+from test_report import BOTH, EXAMPLES, NASTY, renamed_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+AXE = "GPUSTRESS_AXE"  # environment variable: where npm's package axe-core lies, a .tgz
+LOOKS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "print": {"media": "print"},
+}
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The script of axe-core."""
+    place = os.environ.get(AXE, "")
+    require("axe-core", Path(place).is_file(), f"{AXE} names no file; `npm pack axe-core` makes one")
+    with tarfile.open(place) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +48,13 @@ def page_of_the_example(tmp_path_factory):
     file = tmp_path_factory.mktemp("report") / "report.html"
     write_report(run, file)
     return file, run
+
+
+@pytest.fixture(scope="module")
+def page_of_three_firms(tmp_path_factory):
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(gs.simulate(gs.read_system(EXAMPLES / "three_firms"), paths=500, effects=BOTH), file)
+    return file
 
 
 def opened(browser, file, width):
@@ -91,16 +117,75 @@ def test_tables_sort_by_their_unrounded_figures_and_copy_them(browser, page_of_t
     assert first[:2] == [names[0], repr(float(share.max()))]
 
 
-def test_a_table_full_of_scripts_runs_none(browser, tmp_path):
-    file = tmp_path / "evil.html"
-    run = evil_run()
-    write_report(run, file)
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_with_any_names_the_page_fits_and_runs_nothing_of_them(browser, tmp_path, text):
+    file = tmp_path / "nasty.html"
+    write_report(renamed_run(text), file)
     page, noted = opened(browser, file, 390)
-    assert page.title() == f"Stress test of {run.system.settings.name}"
-    assert page.inner_text("h1").startswith("Stress test of <script>")
+    assert page.title() == f"Stress test of {text}".strip()
+    assert page.inner_text("h1") == f"Stress test of {text}".strip()
     page.select_option("#entity", index=2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert noted == [file.as_uri()]
+
+
+def serious(page, rules=None):
+    """What axe-core holds against the page, of serious or critical impact."""
+    found = page.evaluate(
+        """async (rules) => (await axe.run(rules ? { runOnly: rules } : {})).violations
+            .map((v) => [v.id, v.impact, v.nodes[0].html])""",
+        rules,
+    )
+    return [problem for problem in found if problem[1] in ("serious", "critical")]
+
+
+def looked_at(browser, axe, file, width, look):
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    page.goto(file.as_uri())
+    page.emulate_media(**LOOKS[look])
+    page.evaluate(axe)
+    return page
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_page_is_accessible(browser, axe, page_of_three_firms, width, look):
+    page = looked_at(browser, axe, page_of_three_firms, width, look)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    assert serious(page) == []
+    page.close()
+
+
+def test_the_page_of_the_example_is_accessible_and_what_is_not_is_found(browser, axe, page_of_the_example):
+    page = looked_at(browser, axe, page_of_the_example[0], 390, "light")
+    assert serious(page) == []
+    page.evaluate("""() => {
+        document.documentElement.removeAttribute("lang");
+        document.querySelector("h1").style.color = "#ddd";
+        document.querySelector("#pictures svg").removeAttribute("aria-labelledby");
+        document.querySelector("#pictures svg title").remove();
+    }""")
+    faults = ["html-has-lang", "color-contrast", "svg-img-alt"]
+    assert {problem[0] for problem in serious(page, faults)} == set(faults)
+    page.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_first_screen_holds_all_answers(browser, page_of_the_example, width, height):
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(page_of_the_example[0].as_uri())
+    answers = page.locator(".answers > div")
+    assert answers.locator("dt").all_inner_texts() == [
+        "Who fails first?",
+        "How likely is its failure?",
+        "What does it take with it?",
+        "What does the book lose?",
+        "What revenue would avert it?",
+    ]
+    for answer in answers.all():
+        assert answer.bounding_box()["y"] + answer.bounding_box()["height"] <= height
+        assert "±" in answer.inner_text()
+    page.close()
 
 
 def test_without_its_script_the_page_still_tells_everything(browser, page_of_the_example):

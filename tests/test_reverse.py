@@ -121,6 +121,23 @@ def test_without_a_root_the_answer_names_the_side_and_the_values_at_both_ends() 
     assert "below the target at every point" in found.answer
 
 
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ((0.0, 0.5), "% interval 0.0"),
+        ((0.055, 0.5), "% interval up to 0."),
+        ((0.0, 0.07), "up, open above"),
+        ((0.055, 0.07), "so few paths bound it on neither side"),
+    ],
+)
+def test_an_interval_that_is_open_says_so(bounds: tuple[float, float], words: str) -> None:
+    system = business(entities=[entity("firm", 1e6, hazard=0.01)])
+    found = solve(system, "entity.firm.hazard", bounds=bounds, measure=None, entity="firm",
+                  statistic="failure_probability", target=0.3, paths=400)  # fmt: skip
+    assert words in found.answer
+    assert "inf" not in found.answer
+
+
 def test_of_several_roots_the_one_nearest_to_the_unstressed_value_is_taken_and_all_are_told() -> None:
     """A e^s - B e^2s - C has two roots in s; the least change from s = 0 is the answer."""
     flows = [flow("up", None, "firm", 5.0, "revenue"), flow("down", "firm", None, 1.0, "opex"),

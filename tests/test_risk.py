@@ -12,7 +12,7 @@ from scipy import stats
 
 from gpustress.errors import InputError
 from gpustress.loans import opening_balances
-from gpustress.risk import claims, contributions, expected_shortfall, losses, value_at_risk
+from gpustress.risk import claims, expected_shortfall, losses, value_at_risk
 from made import made_result, made_system, with_failures
 
 PERIODS, D = 8, 0.25  # of made_system
@@ -312,77 +312,6 @@ def test_not_a_bit_depends_on_the_order_of_the_paths():
 def test_faulty_arguments_of_risk_measures_are_errors(measure, arguments, named):
     with pytest.raises(InputError, match=f"`{named}`"):
         measure(**{"loss": [1.0, 2.0]} | arguments)
-
-
-# --- contributions ---
-
-
-def total(table):
-    return sum(table["contribution"].to_pylist())
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10_000), st.floats(0.02, 0.98), st.floats(0.01, 0.9))
-def test_contributions_sum_to_expected_shortfall(seed, level, failing):
-    run = made_result(paths=60, seed=seed, failing=failing)
-    expected = float(expected_shortfall(losses(run)[0], level))
-    assert total(contributions(run, level=level)) == pytest.approx(expected, rel=1e-11, abs=1e-9)
-
-
-def test_contributions_hold_for_the_horizon_and_every_run():
-    run = made_result(effects=("first_round", "full"), paths=400)
-    table = contributions(run, level=0.9, horizon=1.0)
-    expected = expected_shortfall(losses(run, horizon=1.0), 0.9).value
-    for name, shortfall in zip(run.scenarios, expected, strict=True):
-        rows = [row for row in table.to_pylist() if row["scenario"] == name]
-        assert [row["position"] for row in rows] == ["p0", "p1", "p2"]
-        assert sum(row["contribution"] for row in rows) == pytest.approx(shortfall, rel=1e-12)
-        assert sum(row["share"] for row in rows) == pytest.approx(1.0)
-
-
-def test_contributions_by_hand_where_paths_tie_at_the_value_at_risk():
-    system = made_system(2, discount_rate=0.0)
-    book = {"name": ["a", "b"], "entity": system.entity_names, "exposure": [10.0, 10.0]}
-    # Losses 20, 10, 10, 10 and six times 0; the tail of 25 % is the first and 1.5 of the three that tie.
-    failed_at = np.full((10, 2), PERIODS)
-    failed_at[0] = failed_at[1, 0] = failed_at[2, 0] = failed_at[3, 1] = 0
-    table = contributions(with_failures(failed_at, system), book, 0.75)
-    assert table["contribution"].to_pylist() == pytest.approx(
-        [(10 + 1.5 * 20 / 3) / 2.5, (10 + 1.5 * 10 / 3) / 2.5]
-    )
-
-
-def test_contributions_do_not_depend_on_the_order_of_the_paths():
-    run = made_result(paths=500, failing=0.2)
-    order = np.random.default_rng(0).permutation(500)
-    again = contributions(with_failures(run.failed_at[0][order], run.system), level=0.9)
-    first = contributions(with_failures(run.failed_at[0], run.system), level=0.9)
-    assert again["contribution"].equals(first["contribution"])
-
-
-def test_the_standard_error_of_a_contribution_is_its_spread_over_samples():
-    system = made_system(4, periods=40, discount_rate=0.1)
-    book = {"name": list("abcd"), "entity": system.entity_names, "exposure": [100.0, 60.0, 30.0, 10.0]}
-    rng = np.random.default_rng(5)
-    rows = []
-    for _ in range(150):
-        common = rng.normal(size=(1500, 1))
-        drawn = (30.0 + 25.0 * (0.6 * common + 0.8 * rng.normal(size=(1500, 4)))).clip(0, 40)
-        rows.append(contributions(with_failures(drawn.astype(np.int16), system), book, 0.9))
-    values = np.array([table["contribution"].to_numpy() for table in rows])
-    errors = np.array([table["standard_error"].to_numpy() for table in rows])
-    assert errors.mean(axis=0) == pytest.approx(values.std(axis=0), rel=0.2)
-
-
-def test_a_book_that_loses_nothing_has_no_shares():
-    run = with_failures(np.full((20, 2), PERIODS))
-    table = contributions(run)
-    assert table["contribution"].to_pylist() == [0.0, 0.0]
-    assert table["share"].null_count == 2
-
-
-def test_contributions_of_an_empty_book_are_an_empty_table():
-    assert contributions(made_result(), {"name": [], "entity": [], "exposure": []}).num_rows == 0
 
 
 # --- claims ---

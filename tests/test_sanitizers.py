@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 import build
 import strategies
 from bits import differing_arrays, same_bits
 from build import Tables, examples
 from gpustress.backends import self_test
-from gpustress.backends.base import Block, Series
+from gpustress.backends.base import Block, Series, SpreadOutcome
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
+from gpustress.exposures import EquityShocks, Exposures
 from gpustress.program import Program
 from kernel_driver import KERNELS, DrivenKernels, DriverError, build_driver, over, require_native
 from needs import require
@@ -41,6 +43,9 @@ FAULTS = [
     ("thread", "threads.h", "std::atomic<integer64> next{0};",
      "struct { integer64 value; integer64 fetch_add(int n) { return (value += n) - n; } } next{0};", "data race"),
     ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
+    ("address", "contagion.h", "i % WORD_BITS;\n    const int at = i / WORD_BITS;",
+     "i % WORD_BITS;\n    const int at = i + WORD_BITS;", "use-after-poison"),
+    ("address", "contagion.h", "cells.node[place] = i;", "cells.node[place + 1] = i;", "heap-buffer-overflow"),
 ]  # fmt: skip
 
 
@@ -120,6 +125,32 @@ def test_slow_rings_are_clean(kernels: DrivenKernels, level: int) -> None:
     check(kernels, kernels.levels()[level], self_test.program(), Block(0, 0, 13))
 
 
+def spread_on(backend: NativeBackend, seed: int) -> list[SpreadOutcome]:
+    """Every rule, on a network that seed makes, also with nodes beyond a word of bits."""
+    rng = np.random.default_rng(seed)
+    nodes, count = int(rng.choice([1, 7, 64, 65, 200])), int(rng.integers(1, 12))
+    debts = sparse.random_array((nodes, nodes), density=min(1.0, 4.0 / nodes), rng=rng, format="csr")
+    exposures = Exposures.of(debts, rng.random(nodes) + 0.2, rng.random(nodes))
+    hit = sparse.csr_array(rng.random((count, nodes)) * (rng.random((count, nodes)) < 0.1))
+    asked: list[tuple[Any, EquityShocks, int]] = [
+        ("threshold", EquityShocks.of(hit, exposures.equity), 0),
+        ("threshold", EquityShocks.of(hit), 0),
+        ("once", EquityShocks.of(hit), 0),
+        ("linear", EquityShocks.of(hit), 40),
+    ]
+    return [
+        backend.spread(exposures, shocks, rule, rounds, 1 << 30, 1 << 30) for rule, shocks, rounds in asked
+    ]
+
+
+@examples(12)
+@given(seed=st.integers(0, 2**32))
+def test_losses_that_spread_are_clean_and_have_the_same_bits(kernels: DrivenKernels, seed: int) -> None:
+    watched = over(kernels, kernels.levels()[seed % 2], THREADS)
+    for ours, native in zip(spread_on(watched, seed), spread_on(NativeBackend(threads=1), seed), strict=True):
+        assert differing_arrays(ours, native) == []
+
+
 @pytest.mark.parametrize(
     ("sanitizer", "file", "text", "instead", "finding"), FAULTS, ids=lambda value: value.split("(")[0].strip()
 )
@@ -132,6 +163,12 @@ def test_a_planted_fault_is_found(
     assert source.count(text) == 1
     (copy / file).write_text(source.replace(text, instead))
     kernels = built(tmp_path, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
-    backend, program = over(kernels, "lanes_1", THREADS), self_test.program()
+    backend = over(kernels, "lanes_1", THREADS)
+
+    def do_all() -> None:
+        backend.simulate(self_test.program(), Block(0, 0, 200), self_test.SERIES)
+        for seed in range(4):
+            spread_on(backend, seed)
+
     with pytest.raises(DriverError, match=finding):
-        backend.simulate(program, Block(0, 0, 200), self_test.SERIES)
+        do_all()

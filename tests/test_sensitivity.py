@@ -10,7 +10,7 @@ import pytest
 
 import gpustress as gs
 from build import entity, flow, small
-from gpustress.sensitivity import Quotient, chosen_step
+from gpustress.difference_quotients import Quotient, bias_at, chosen_step
 
 YEARS, DRIFT, RATE = 4, 0.05, 0.08
 
@@ -60,16 +60,6 @@ def test_derivatives_of_a_mean_are_those_of_the_closed_form() -> None:
     assert found["flow.costs.scale"]["standard_error"] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_the_differences_agree_with_the_pathwise_derivative_of_the_same_paths() -> None:
-    """Of a shift it is the elasticity times the flow, path by path; so the noise of the draws is the same."""
-    row = by_name(gs.sensitivities(business(), ["factor.demand.shift"], **SMOOTH))["factor.demand.shift"]
-    run = gs.simulate(business(), paths=2000, effects="none", record=["flow:sales"])
-    pathwise = 2.0 * run.series["flow:sales"][0] @ (1 + RATE) ** -np.arange(1.0, YEARS + 1)
-    assert row["derivative"] == pytest.approx(pathwise.mean(), abs=1.5 * row["bias"])
-    assert row["bias"] < 0.1 * row["standard_error"]
-    assert row["standard_error"] == pytest.approx(np.std(pathwise) / math.sqrt(2000), rel=0.01)
-
-
 def test_the_derivative_of_a_probability_of_failure_is_that_of_the_exponential_law() -> None:
     found = gs.sensitivities(
         business(), ["entity.firm.hazard"], statistic="failure_probability", paths=20_000
@@ -104,6 +94,14 @@ def test_a_hazard_of_0_gets_forward_differences() -> None:
 def quotient(step: float, value: float, noise: float) -> Quotient:
     influence = noise * np.resize([-1.0, 1.0], 100) * (1.0 + np.arange(100) % 7)
     return Quotient(step, value, float(np.std(influence, ddof=1) / 10), 0.0, 1.0, influence)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_bias_of_every_step_is_told_exactly_where_it_is_of_the_schemes_order(order: int) -> None:
+    """Of 1 + 5 h^order the bias is 5 h^order, whether the next step tells it or, of the least, the one before."""
+    steps = [quotient(step, 1.0 + 5.0 * step**order, 0.0) for step in (0.4, 0.2, 0.1, 0.05)]
+    told = [bias_at(steps, place, order) for place in range(len(steps))]
+    assert told == pytest.approx([5.0 * one.step**order for one in steps], rel=1e-12)
 
 
 def test_the_largest_step_whose_bias_does_not_show_is_taken() -> None:

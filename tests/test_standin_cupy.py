@@ -117,10 +117,12 @@ def test_a_name_of_the_stand_in_is_cupys_with_its_signature(cupy: ModuleType, na
 
 
 def test_the_real_cupy_takes_the_kernels_and_compiles_them_later(cupy: ModuleType) -> None:
-    module = kernels(cupy)
-    assert module.code == kernel_source.flattened("cuda.cu") + layout_checks()
-    assert module.options == OPTIONS
-    assert module.backend == "nvrtc"
+    modules = kernels(cupy)
+    assert list(modules) == ["cuda.cu", "networks.cu"]
+    for source, module in modules.items():
+        assert module.code == kernel_source.flattened(source) + layout_checks(source)
+        assert module.options == OPTIONS
+        assert module.backend == "nvrtc"
 
 
 def test_pinned_memory_of_cupy_speaks_the_buffer_protocol(cupy: ModuleType) -> None:

@@ -38,16 +38,6 @@ def _small_shards(monkeypatch):
     small_shards(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The folder of a sweep that nothing disturbed."""
-    with pytest.MonkeyPatch.context() as patch:
-        small_shards(patch)
-        out = tmp_path_factory.mktemp("undisturbed") / "out"
-        swept(out)
-    return out
-
-
 @pytest.fixture
 def out(tmp_path, undisturbed):
     """A copy of that folder."""
@@ -211,6 +201,23 @@ def test_a_sweep_that_is_whole_is_not_done_again(out, undisturbed, monkeypatch):
     swept(out)
     assert again.count == 0
     assert_same(out, undisturbed)
+
+
+@pytest.mark.parametrize("keep", ["summary", "paths"])
+def test_amounts_that_overflow_are_an_error_and_no_shard(tmp_path, keep, monkeypatch):
+    backend = type(get_backend())
+    simulate_block = backend.simulate
+
+    def overflowing(self, program, block, series=()):
+        outcome = simulate_block(self, program, block, series)
+        if block.first_path == 0:
+            outcome.npv[1, 7, 0] = np.inf
+        return outcome
+
+    monkeypatch.setattr(backend, "simulate", overflowing)
+    with pytest.raises(InputError, match=rf"npv.* amounts overflow in scenario '{grid().names[1]}', path 7"):
+        swept(tmp_path / "out", keep=keep)
+    assert sweep_status(tmp_path / "out").shards_done == 0
 
 
 # --- damage ---

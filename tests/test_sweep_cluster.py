@@ -2,29 +2,23 @@
 
 import os
 import signal
+import sys
 
 import pytest
 from distributed import Client, LocalCluster
 
-from gpustress import sweep_cluster
+from cupy_host import devices
+from gpustress import shards, sweep_cluster
+from gpustress.backends.cupy import CupyBackend
 from gpustress.errors import InputError
 from gpustress.sweep_files import SweepFolder, mark_of
-from sweeps import assert_same, small_shards, swept
+from sweeps import assert_same, grid, small_shards, swept
 from test_sweep import Finished, question
 
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch):
     small_shards(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        small_shards(patch)
-        out = tmp_path_factory.mktemp("undisturbed") / "out"
-        swept(out)
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +42,24 @@ def test_one_worker_and_two_give_the_bytes_of_one_machine(client, tmp_path, undi
     with LocalCluster(n_workers=1, **options) as cluster, Client(cluster) as alone:
         swept(tmp_path / "one", cluster=alone, memory="700MB")
     assert_same(tmp_path / "one", undisturbed)
+
+
+@pytest.mark.parametrize("visible", ["3", "1,0"])  # dask-cuda shows each worker all, its own first
+def test_a_worker_takes_the_first_of_the_devices_that_it_sees(tmp_path, monkeypatch, visible):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(shards, "STEP", 32)
+    registry = sys.modules["gpustress.backends"]
+    monkeypatch.setitem(registry._BACKENDS, "cupy", lambda devices=None: CupyBackend(devices))
+    options = {"paths": 64, "scenarios": grid(3)}
+    worker = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with devices(len(visible.split(","))) as machine:  # CUDA numbers those that it shows from 0
+        with LocalCluster(**worker) as cluster, Client(cluster) as alone:
+            swept(tmp_path / "gpu", backend="cupy", cluster=alone, **options)
+        sweep_cluster._last.clear()
+        used = {device for name, device, *_ in machine.launches if name == "gpustress_simulate"}
+    assert used == {0}
+    swept(tmp_path / "here", backend="native", **options)
+    assert_same(tmp_path / "gpu", tmp_path / "here")
 
 
 @pytest.mark.slow

@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gpustress.errors import InputError
+from gpustress.sweep_result import read_sweep
 from needs import require
-from sweeps import assert_same, contents, small_shards, swept
+from sweeps import PATHS, assert_same, contents, small_shards, swept
 
 HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
@@ -24,15 +26,6 @@ KILLS = 50
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch):
     small_shards(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        small_shards(patch)
-        out = tmp_path_factory.mktemp("undisturbed") / "out"
-        swept(out)
-    return out
 
 
 @pytest.mark.slow
@@ -77,14 +70,45 @@ def test_a_full_disk_is_an_error_and_the_sweep_goes_on_when_there_is_room(tmp_pa
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_read_only_folder_is_one_clear_error(tmp_path, undisturbed, monkeypatch):
-    shutil.copytree(undisturbed, tmp_path / "out")
-    access = os.access
-    readable = {os.W_OK, os.R_OK | os.W_OK | os.X_OK}
-    monkeypatch.setattr(os, "access", lambda path, mode: mode not in readable and access(path, mode))
-    with pytest.raises(InputError, match="may not be written to"):
-        swept(tmp_path / "out")
-    assert_same(tmp_path / "out", undisturbed)
+@contextmanager
+def read_only(folder, patch):
+    """A folder that may not be written to: by its mode; for root by a mount, or as if there were one."""
+    mount = [["mount", "--bind", str(folder), str(folder)], ["mount", "-o", "remount,ro,bind", str(folder)]]
+    if os.geteuid() != 0:
+        folder.chmod(0o500)
+        try:
+            yield
+        finally:
+            folder.chmod(0o700)
+    elif shutil.which("mount") and not subprocess.run(mount[0], capture_output=True, check=False).returncode:
+        try:
+            subprocess.run(mount[1], check=True)
+            yield
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+    else:
+        access = os.access
+        with patch.context() as inner:
+            inner.setattr(os, "access", lambda path, mode: not mode & os.W_OK and access(path, mode))
+            yield
+
+
+@pytest.mark.parametrize("what", ["out", "its parent"])
+def test_a_read_only_folder_is_one_clear_error(tmp_path, undisturbed, monkeypatch, what):
+    place = tmp_path / "place"
+    out = place / "out"
+    if what == "out":
+        shutil.copytree(undisturbed, out)
+    else:
+        place.mkdir()
+    with read_only(out if what == "out" else place, monkeypatch):
+        with pytest.raises(InputError, match=r"`out`: .*(may not be written to|can't be written)"):
+            swept(out, seed=4)
+        if what == "out":
+            assert_same(out, undisturbed)
+            assert read_sweep(out).paths == PATHS
+    swept(out)
+    assert_same(out, undisturbed)
 
 
 def test_a_clock_that_jumps_plays_no_part(tmp_path, undisturbed, monkeypatch):

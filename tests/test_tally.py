@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpustress as gs
-from gpustress import Scenarios, tally
+from gpustress import Scenarios, sparse_counts, tally
 from gpustress.backends.base import Outcome
 from gpustress.book import read_book
 from gpustress.combination import combine
 from gpustress.errors import InputError
 from gpustress.job import prepare
 from gpustress.schema import CAUSES
+from gpustress.sketch import MANTISSA_BITS
 from gpustress.sweep_schema import SHARD_SCHEMAS
-from gpustress.tally import KINDS, UNIT, Tally, kept_figures, nbytes
+from gpustress.tally import KINDS, OCTAVES, UNIT, Tally, kept_figures, nbytes
 from made import made_system
 
 EFFECTS = ("first_round", "full")
@@ -222,6 +223,27 @@ def test_a_tally_holds_no_more_than_it_says():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
+    assert peak <= nbytes(JOB, BOOKS, SERIES)
+
+
+def test_a_tally_whose_figures_are_spread_as_far_as_it_says_holds_no_more(monkeypatch):
+    for module in (tally, sparse_counts):
+        monkeypatch.setattr(module, "PENDING", 1 << 10)
+    count = OCTAVES << MANTISSA_BITS
+    outcome = made_outcome(paths=count, nasty=False)
+    bits = (np.int64(1000 << MANTISSA_BITS) + np.arange(count)) << (52 - MANTISSA_BITS)
+    spread = bits.view(np.float64) * np.where(np.arange(count) % 2, -1.0, 1.0)
+    for name in ("total", "npv", "trough", "series"):
+        array = getattr(outcome, name)
+        array[:] = np.random.default_rng(1).permutation(spread).reshape(1, -1, *[1] * (array.ndim - 2))
+    tracemalloc.start()
+    try:
+        found = tables(outcome)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    entries = found["sketches"].num_rows
+    assert entries == len(JOB.runs) * (3 * 2 + 2 * 8) * count
     assert peak <= nbytes(JOB, BOOKS, SERIES)
 
 

@@ -12,7 +12,7 @@ import pytest
 import gpustress as gs
 from build import Row, entity, flow, scenario, small
 from gpustress.compilation import compile_program
-from gpustress.factor_shocks import draw_shocks, factor_table
+from gpustress.factor_shocks import draw_shocks, factor_table, factor_values
 
 
 def world(volatilities: tuple[float, ...], **more: Any) -> gs.System:
@@ -93,7 +93,7 @@ def test_the_first_sample_is_that_of_a_run_with_the_same_seed() -> None:
     record = [f"factor:{name}" for name in system.factor_names]
     run = gs.simulate(system, paths=50, seed=9, record=record)
     program = compile_program(system, run.scenario_table, ("full",))
-    own = factor_table(program, 0, system.factor_names, draw_shocks(program, 0, 9, 50))
+    own = factor_table(system.factor_names, factor_values(program, 0, draw_shocks(program, 0, 9, 50)))
     again = gs.simulate(system, paths=50, seed=9, record=record, factors=own)
     for name in record:
         np.testing.assert_allclose(again.series[name], run.series[name], rtol=1e-11)
@@ -102,9 +102,13 @@ def test_the_first_sample_is_that_of_a_run_with_the_same_seed() -> None:
 def test_perfect_correlation_leaves_the_run_what_it_is() -> None:
     system = world((0.3, 0.2), correlations=[{"factor_a": "f0", "factor_b": "f1", "value": 1.0}])
     program = compile_program(system, gs.simulate(system, paths=1).scenario_table, ("full",))
-    own = factor_table(program, 0, system.factor_names, draw_shocks(program, 0, 3, 40))
+    own = factor_table(system.factor_names, factor_values(program, 0, draw_shocks(program, 0, 3, 40)))
     run = gs.simulate(system, paths=40, seed=3, record=["factor:f1"])
     np.testing.assert_allclose(own["f1"].to_numpy(), run.series["factor:f1"][0, :, 0], rtol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_shares_and_the_same_errors() -> None:
+    assert shares(world((0.3, 0.2)), paths=300) == shares(world((0.3, 0.2)), paths=300)
 
 
 def test_an_unknown_measure_is_named() -> None:

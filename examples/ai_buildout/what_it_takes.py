@@ -91,6 +91,16 @@ def price_of_probable_failure(system: gs.System, paths: int, seed: int) -> gs.Re
                              seed=seed, **given)  # fmt: skip
 
 
+def likeliest_failure(system: gs.System, entity: str, horizon: float | None = None) -> gs.LikeliestPoint:
+    """The likeliest shocks of all factors on which somebody fails, without credit events."""
+    return gs.likeliest_point(system, entity=entity, horizon=horizon)
+
+
+def likeliest_break_even(system: gs.System) -> gs.LikeliestPoint:
+    """The likeliest shocks with which the five's own cash breaks even by 2035."""
+    return gs.likeliest_point(system, measure="ai_net", figure="total", target=0.0)
+
+
 def answers(paths: int, seed: int = 1) -> list[str]:
     """Every answer as a line."""
     system = gs.read_system(HERE)
@@ -108,6 +118,12 @@ def answers(paths: int, seed: int = 1) -> list[str]:
     lines.append(f"price of the contract at which the median payback is {label}: {found.answer}")
     lines.append(f"price of compute, no shocks: {price_of_first_failure(system).answer}")
     lines.append(f"price of compute, with shocks: {price_of_probable_failure(system, paths, seed).answer}")
+    ways = [
+        likeliest_failure(system, "any", 5.0),
+        likeliest_failure(system, "oracle"),
+        likeliest_break_even(system),
+    ]
+    lines += [f"likeliest way: {way.answer}" for way in ways]
     return lines
 
 

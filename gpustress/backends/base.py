@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from ..drawing import AS_CONTRACTED, Drawing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..exposures import EquityShocks, Exposures
     from ..obligations import Obligations
     from ..program import Program
 
 Solution = Literal["greatest", "least"]
+Rule = Literal["threshold", "once", "linear"]
 SeriesKind = Literal["cash", "flow", "measure", "factor", "estate"]
 
 
@@ -254,4 +256,65 @@ class ClearsNetworks(Protocol):
 
         Whoever has less than it owes pays out of the shares `costs` (alpha, beta) of its external assets and of its
         receipts. Beyond what it gives this takes at most `memory` bytes, or the least that it can do with.
+        """
+
+
+@dataclass(frozen=True)
+class SpreadOutcome:
+    """What comes of S shocks whose losses are passed on, for the R nodes that they reach, all shocks together.
+
+    Attributes
+    ----------
+    nodes : int
+        N.
+    start : ndarray (S + 1,) of int64
+        Shock s reaches the nodes from start[s] to before start[s + 1]; who is not there has lost nothing.
+    node : ndarray (R,) of int32
+        Ascending within a shock.
+    value : ndarray (R,)
+        All losses, currency, by the rule "threshold"; else distress, 0 to 1.
+    other : ndarray (R,)
+        "threshold": the round in which it failed and 1 more, 0 where it did not. "linear": the share of its debts that
+        it has passed on. Else 0.
+    moving : ndarray (S,) of bool
+        "linear": whether the shock was not at rest after the last round.
+    """
+
+    nodes: int
+    start: NDArray[np.int64]
+    node: NDArray[np.int32]
+    value: NDArray[np.float64]
+    other: NDArray[np.float64]
+    moving: NDArray[np.bool_]
+
+    @property
+    def shock(self) -> NDArray[np.int64]:
+        """The shock of each of the R."""
+        return np.repeat(np.arange(len(self.moving)), np.diff(self.start))
+
+    def dense(self, values: NDArray[Any], elsewhere: float = 0.0) -> NDArray[Any]:
+        """`values` (R,) by shock and node, (S, N)."""
+        array = np.full((len(self.moving), self.nodes), elsewhere, dtype=values.dtype)
+        array[self.shock, self.node] = values
+        return array
+
+
+@runtime_checkable
+class SpreadsLosses(Protocol):
+    """What a backend that lets losses spread has besides."""
+
+    def spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
+    ) -> SpreadOutcome:
+        """Pass losses on round by round until nothing more is written off; by "linear" for so many rounds at most.
+
+        "threshold": who has lost more than its equity fails (Furfine 2003). "once": who becomes distressed passes that
+        on, once (Battiston et al. 2012). "linear": who loses a further share of its equity passes on just that share
+        (Bardoscia et al. 2015). Beyond what it gives this takes at most `memory` bytes, or the least that it can do
+        with.
+
+        Raises
+        ------
+        MemoryError
+            The shocks together reach more than `most` nodes.
         """

@@ -1,16 +1,18 @@
-"""A static network as the arrays and numbers that the compiled kernels want by name."""
+"""Static networks as the arrays and numbers that the compiled kernels want by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from .base import Rule
 from .kernel_source import constant, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..exposures import EquityShocks, Exposures
     from ..obligations import Obligations
 
 
@@ -31,12 +33,7 @@ def network(obligations: Obligations) -> dict[str, Any]:
         "out_column": debts.indices,
         "out_share": debts.data,
     }
-    types = {"double": np.float64, "index32": np.int32}
-    arrays = {
-        name: np.ascontiguousarray(named[name], dtype=types[kind])
-        for kind, name in listed("network.h", "GPUSTRESS_NETWORK_ARRAYS")
-    }
-    return arrays | {
+    return _typed(named, listed("network.h", "GPUSTRESS_NETWORK_ARRAYS")) | {
         "nodes": obligations.nodes,
         "obligations": len(obligations.debtor),
         "edges": len(creditors.data),
@@ -44,6 +41,51 @@ def network(obligations: Obligations) -> dict[str, Any]:
         "most_in_chunk": _most_in_chunk(obligations),
         "largest": obligations.largest,
     }
+
+
+def exposures(given: Exposures) -> dict[str, Any]:
+    """Those of claims along which losses spread."""
+    named: dict[str, NDArray[np.generic]] = {
+        "equity": given.equity,
+        "written_off": given.written_off,
+        "in_start": given.claims.indptr,
+        "in_column": given.claims.indices,
+        "in_amount": given.claims.data,
+        "out_start": given.debts.indptr,
+        "out_column": given.debts.indices,
+        "out_amount": given.debts.data,
+    }
+    return _typed(named, listed("exposures.h", "GPUSTRESS_EXPOSURES_ARRAYS")) | {"nodes": given.nodes}
+
+
+def contagion(shocks: EquityShocks, rule: Rule, rounds: int) -> dict[str, Any]:
+    """What is asked for shocks whose losses spread, and arrays for what they come to."""
+    return {
+        "rule": get_args(Rule).index(rule),
+        "rounds": min(rounds, np.iinfo(np.int32).max),
+        "imposed": int(shocks.imposed),
+        "shocks": len(shocks),
+        "start": np.ascontiguousarray(shocks.start, dtype=np.int64),
+        "node": np.ascontiguousarray(shocks.node, dtype=np.int32),
+        "loss": np.ascontiguousarray(shocks.loss, dtype=np.float64),
+        "cells": np.empty(len(shocks), dtype=np.int64),
+        "moving": np.empty(len(shocks), dtype=np.int8),
+    }
+
+
+def _typed(named: dict[str, NDArray[np.generic]], wanted: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    types = {"double": np.float64, "index32": np.int32}
+    return {name: np.ascontiguousarray(named[name], dtype=types[kind]) for kind, name in wanted}
+
+
+def by_severity(obligations: Obligations, external_assets: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Numbers of shocks (S,), those first that hit hardest: that leave most nodes short while all others pay in full.
+
+    Shocks that hit about as hard have much in common, and are cleared together.
+    """
+    needed = obligations.total.high - obligations.claims
+    short = np.array([np.count_nonzero(own < needed) for own in external_assets])
+    return np.argsort(-short, kind="stable")
 
 
 def _most_in_chunk(obligations: Obligations) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,19 +21,31 @@ def explain(
         str | None,
         typer.Option("--scenario", metavar="NAME", help="A scenario or run of it; default: the first."),
     ] = None,
+    factors: Annotated[
+        bool,
+        typer.Option(
+            "--factors",
+            help="Attribute variances to the factors too (Sobol indices, with SALib): factors + 3 new runs of as many "
+            "paths.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Explain a stored result in words.
 
     Who fails first and who follows, what contagion adds, which positions make the tail of the book's losses, what the
-    factors do on the worst paths, and the stories of the median and the worst path.
+    factors do on the worst paths, and the stories of the median and the worst path. With --factors also which factor's
+    shocks the variance of losses, failures and measures is due to.
     """
     with reported(as_json):
         from ..explanation import explain as explanation_of
         from ..store import read_result
 
         heed_interrupt()
-        found = explanation_of(read_result(out), scenario)
+        run = read_result(out)
+        if factors:
+            print(f"{len(run.system.factor_names) + 3} new runs of {run.paths:,} paths ...", file=sys.stderr)
+        found = explanation_of(run, scenario, factor_shares=factors)
         heed_interrupt()
         if as_json:
             print_json(found.as_json())

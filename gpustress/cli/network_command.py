@@ -13,7 +13,7 @@ from .interrupt import heed_interrupt
 from .options import Backend, Json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ..errors import Problem
     from ..network import Network
@@ -96,7 +96,7 @@ def clear(
 
         count = 1 if given is None else given.count
         work = _Work("clear", net, options, count, ("unpaid", "all shocks"))
-        _do(work, one, memory, out, as_json)
+        _do(work, (one(first, end) for first, end in work.blocks(memory)), out, as_json)
 
 
 @network.command()
@@ -107,6 +107,7 @@ def cascade(
     recovery: Annotated[
         float, typer.Option("--recovery", metavar="X", help="Share of its debts that who has failed pays.")
     ] = 0.0,
+    backend: Backend = "auto",
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -116,17 +117,14 @@ def cascade(
     Shocks are losses of equity, or failures; without any, each node fails in turn.
     """
     with reported(as_json):
-        from ..cascades import cascade as cascade_network
+        from ..cascades import cascade_blocks
 
         net, given = _read(folder, shocks, out)
         batch, count = _of_equity(net, given)
-
-        def one(first: int, end: int) -> dict[str, Any]:
-            result = cascade_network(net, None, batch(first, end), recovery)
-            return {"cascade_failures": result.failures(), "cascade_summary": result.summary()}
-
+        blocks = cascade_blocks(net, None, batch, recovery, backend=backend, memory=memory)
+        tables = ({"cascade_failures": one.failures(), "cascade_summary": one.summary()} for one in blocks)
         work = _Work("cascade", net, {"recovery": recovery}, count, ("loss", _shocks_called(given)))
-        _do(work, one, memory, out, as_json)
+        _do(work, tables, out, as_json)
 
 
 @network.command()
@@ -135,6 +133,7 @@ def debtrank(
     *,
     shocks: ShockFile = None,
     variant: Annotated[str, typer.Option("--variant", metavar="V", help="linear or original.")] = "linear",
+    backend: Backend = "auto",
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -145,17 +144,15 @@ def debtrank(
     DebtRank.
     """
     with reported(as_json):
-        from ..cascades import debtrank as debtrank_network
+        from ..distress import debtrank_blocks
 
         net, given = _read(folder, shocks, out)
         batch, count = _of_equity(net, given)
-
-        def one(first: int, end: int) -> dict[str, Any]:
-            result = debtrank_network(net, None, batch(first, end), variant)  # type: ignore[arg-type]
-            return {"debtrank": result.table(), "debtrank_summary": result.summary()}
-
-        work = _Work("debtrank", net, {"variant": variant}, count, ("impact", _shocks_called(given)))
-        _do(work, one, memory, out, as_json)
+        options: dict[str, Any] = {"variant": variant}
+        blocks = debtrank_blocks(net, None, batch, **options, backend=backend, memory=memory)
+        tables = ({"debtrank": one.table(), "debtrank_summary": one.summary()} for one in blocks)
+        work = _Work("debtrank", net, options, count, ("impact", _shocks_called(given)))
+        _do(work, tables, out, as_json)
 
 
 @network.command()
@@ -278,42 +275,44 @@ def _check_out(out: str | None, problems: list[Problem]) -> None:
             problems.extend(error.problems)
 
 
-def _of_equity(net: Network, given: Shocks | None) -> tuple[Callable[[int, int], Any], int]:
-    """Batches of shocks to equity, and how many there are: those given, or each node's failure."""
-    import numpy as np
-
+def _of_equity(net: Network, given: Shocks | None) -> tuple[Any, int]:
+    """Shocks to equity, and how many there are: those given, or each node's failure."""
+    from ..contagion_arguments import EACH
     from ..network_shocks import check_equity
 
-    nodes = len(net.names)
-    if given is not None:
-        check_equity(given)
-        return lambda first, end: given.of_equity(nodes, first, end), given.count
-    return lambda first, end: np.eye(end - first, nodes, first, dtype=bool), nodes
+    if given is None:
+        return EACH, len(net.names)
+    check_equity(given)
+    return given.of_equity(len(net.names)), given.count
 
 
 def _shocks_called(given: Shocks | None) -> str:
     return "all shocks" if given is not None else "the failure of each node"
 
 
-def _do(
-    work: _Work, one: Callable[[int, int], dict[str, Any]], memory: str | None, out: str | None, as_json: bool
-) -> None:
-    """Do the blocks one by one, each written before the next, and say what came of all."""
+def _do(work: _Work, blocks: Iterator[dict[str, Any]], out: str | None, as_json: bool) -> None:
+    """Do the blocks one by one, each written before the next, and say what came of all.
+
+    What a block gives are its tables, the one with a row for each shock last.
+    """
     import pyarrow as pa
 
     from ..network_store import network_result
 
-    summaries = []
+    summaries: list[pa.Table] = []
+    first = 0
     stored = nullcontext() if out is None else network_result(out, work.facts)
     with stored as writer:
-        for first, end in work.blocks(memory):
+        for block in blocks:
             heed_interrupt()
-            *tables, (name, summary) = one(first, end).items()
+            *tables, (name, summary) = block.items()
+            end = first + summary.num_rows
             summary = summary.set_column(0, "shock", pa.array(range(first, end), pa.int64()))
             summaries.append(summary)
             for table_name, table in tables:
                 _add(writer, table_name, table, first)
             _add(writer, name, summary, 0)
+            first = end
         rows = pa.concat_tables(summaries).to_pylist()
         if work.shocks != "all shocks":
             rows = [{"node": name, **row} for name, row in zip(work.net.names, rows, strict=True)]

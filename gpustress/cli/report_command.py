@@ -28,13 +28,23 @@ def report(
             help="What `gpustress reverse --json` printed: the page then tells what would avert it. Repeatable.",
         ),
     ] = None,
+    avert_to: Annotated[
+        float | None,
+        typer.Option(
+            "--avert-to",
+            metavar="SHARE",
+            help="Share of the paths on which the first to fail may fail, e.g. 0.1; the page tells what revenue that "
+            "takes. By default the largest of 0.1, 0.01, 0.001 and 0.0001 that at least halves its failures.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell a stored result on one HTML page, OUT/report.html.
 
-    The page needs no network: it can be mailed. It holds who fails first, how likely, what it takes with it and
-    what the book loses, each with its error; pictures, tables, the assumptions with their sources, and how to
-    repeat the run.
+    The page needs no network: it can be mailed. It holds who fails first, how likely, what it takes with it, what the
+    book loses and what revenue would avert it, each with its error; pictures, single paths told, tables, the
+    assumptions with their sources, and how to repeat the run. For some of it the run's scenario is run again with
+    changes, on the same draws.
     """
     with reported(as_json):
         from ..store import REPORT, read_result
@@ -43,14 +53,17 @@ def report(
         heed_interrupt()
         page = os.path.join(out, REPORT)
         try:
-            from ..report import answer_of_reverse
+            from ..report import answer_of_reverse, find, write_report
 
-            result.report(page, answers=[answer_of_reverse(file) for file in reverse or ()])
+            answers = [answer_of_reverse(file) for file in reverse or ()]
+            findings = find(result, avert_to=avert_to, tell=complain)
+            heed_interrupt()
+            write_report(result, page, answers=answers, findings=findings)
         except ImportError as missing:
             complain(f"gpustress: {missing}")
             raise typer.Exit(FAILED) from missing
         heed_interrupt()
         if as_json:
-            print_json({"ok": True, "report": page, "bytes": os.path.getsize(page)})
+            print_json({"ok": True, "report": page, "bytes": os.path.getsize(page), **findings.as_json()})
         else:
             print(page)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import InputError, Problem, bad_argument
 from .console import console, print_json, reported
 from .inputs import scenarios_from, system_from
 from .interrupt import heed_interrupt
@@ -27,19 +28,50 @@ from .options import (
     Threads,
 )
 
+if TYPE_CHECKING:
+    from ..design_point import LikeliestPoint
+    from ..reverse import ReverseStress
+
 
 def reverse(
     folder: Folder,
-    parameter: Annotated[
-        str, typer.Argument(metavar="ADDRESS", help="What is changed, e.g. flow.kind:revenue.scale.")
-    ],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ADDRESS[=NUMBER]...]",
+            help="What is changed, e.g. flow.kind:revenue.scale. Several, or one with a number, move together: each by "
+            "the amount times its number (1 if none is given).",
+        ),
+    ] = None,
     *,
-    low: Annotated[float, typer.Option("--low", metavar="X", help="Least value that is tried.")],
-    high: Annotated[float, typer.Option("--high", metavar="X", help="Greatest value that is tried.")],
-    target: Annotated[float, typer.Option("--target", metavar="X", help="What the statistic should be.")],
+    likeliest: Annotated[
+        bool,
+        typer.Option(
+            "--likeliest",
+            help="Instead of changing an ADDRESS, find the likeliest path of all factors on which it happens.",
+        ),
+    ] = False,
+    low: Annotated[
+        float | None, typer.Option("--low", metavar="X", help="Least value that is tried.")
+    ] = None,
+    high: Annotated[
+        float | None, typer.Option("--high", metavar="X", help="Greatest value that is tried.")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option("--target", metavar="X", help="What the statistic should be.")
+    ] = None,
+    reach: Annotated[
+        float,
+        typer.Option("--reach", metavar="X", help="With --likeliest: standard deviations that are searched."),
+    ] = 6.0,
     op: Annotated[
-        str, typer.Option("--op", metavar="OP", help="What is done with the parameter: set, scale or add.")
-    ] = "set",
+        str | None,
+        typer.Option(
+            "--op",
+            metavar="OP",
+            help="What is done with the parameter: set, scale or add. Default: set; of several add.",
+        ),
+    ] = None,
     measure: Measure = None,
     figure: Figure = "npv",
     entity: Entity = None,
@@ -59,28 +91,95 @@ def reverse(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Find what it takes: the smallest change at which a statistic meets a target.
+    """Find what it takes: the smallest change at which a statistic meets a target, or the likeliest path to it.
 
     The statistic is of a measure (--measure), of a failure (--statistic failure_probability --entity NAME), or of the
-    losses of the system's positions.
+    losses of the system's positions. With --likeliest a measure or the loss meets the target on a single path, or
+    somebody fails on it (--entity NAME, without --target); there are no draws, so --paths and --seed change nothing.
     """
     with reported(as_json):
-        from ..rendering import print_table
+        from ..design_point import likeliest_point
         from ..reverse import reverse_stress
 
         heed_interrupt()
-        found = reverse_stress(
-            system_from(folder), parameter, bounds=(low, high), target=target, op=op, measure=measure,
-            figure=figure, entity=entity or None, statistic=statistic, level=level, horizon=horizon, start=start,
-            end=end, scenarios=scenarios_from(scenarios), scenario=scenario, paths=paths, seed=seed,
-            effects=effects, backend=backend, threads=threads,
-        )  # fmt: skip
+        asked: dict[str, Any] = {
+            "target": target, "measure": measure, "figure": figure, "entity": entity or None, "horizon": horizon,
+            "scenarios": scenarios_from(scenarios), "scenario": scenario, "effects": effects, "backend": backend,
+            "threads": threads,
+        }  # fmt: skip
+        found: LikeliestPoint | ReverseStress
+        if likeliest:
+            _refuse(parameters, {"--low": low, "--high": high, "--op": op, "--start": start, "--end": end})
+            if statistic not in ("mean", "failure_probability"):
+                remedy = "Leave it out: one path has a figure and no distribution."
+                raise bad_argument("--statistic", statistic, "does not go with --likeliest", remedy)
+            found = likeliest_point(system_from(folder), reach=reach, **asked)
+        else:
+            _demand(parameters, {"--low": low, "--high": high, "--target": target})
+            asked["bounds"] = (low, high)
+            found = reverse_stress(
+                system_from(folder), _parameter(parameters or []), op=op, statistic=statistic,
+                level=level, start=start, end=end, paths=paths, seed=seed, **asked,
+            )  # fmt: skip
         heed_interrupt()
         if as_json:
             print_json(found.as_json())
-            return
-        rows = [[f"{row[name]:.6g}" if row[name] is not None else "-" for name in found.evaluations.column_names]
-                for row in found.evaluations.to_pylist()]  # fmt: skip
-        print_table(console(), f"{found.statistic}, {found.paths:,} paths, seed {found.seed}",
-                    found.evaluations.column_names, rows)  # fmt: skip
-        print(found.answer)
+        else:
+            _show(found)
+
+
+def _show(found: LikeliestPoint | ReverseStress) -> None:
+    from ..design_point import LikeliestPoint
+    from ..rendering import print_table
+
+    if isinstance(found, LikeliestPoint):
+        title, table = f"{found.event}: the likeliest path", found.factors
+    else:
+        title, table = f"{found.statistic}, {found.paths:,} paths, seed {found.seed}", found.evaluations
+    rows = [["-" if value is None else value if isinstance(value, str) else f"{value:.6g}" for value in row.values()]
+            for row in table.to_pylist()]  # fmt: skip
+    if rows:
+        print_table(console(), title, table.column_names, rows)
+    print(found.answer)
+
+
+def _parameter(parameters: list[str]) -> str | dict[str, float]:
+    """One address, or a direction: numbers by address."""
+    if len(parameters) == 1 and _number(parameters[0]) is None:
+        return parameters[0]
+    direction: dict[str, float] = {}
+    for given in parameters:
+        number = _number(given)
+        address = given if number is None else given.rpartition("=")[0]
+        if address in direction:
+            raise bad_argument("ADDRESS", given, "stands there twice", "Name each address once.")
+        direction[address] = 1.0 if number is None else number
+    return direction
+
+
+def _number(given: str) -> float | None:
+    """What stands after the last `=`; None where that is no number, for names may hold one."""
+    _, equals, number = given.rpartition("=")
+    try:
+        return float(number) if equals else None
+    except ValueError:
+        return None
+
+
+def _refuse(parameters: list[str] | None, options: dict[str, object]) -> None:
+    remedy = "Leave it out: all factors move, and nothing else does."
+    given = {"ADDRESS": " ".join(parameters) if parameters else None, **options}
+    problems = [Problem(name, None, None, repr(value), "does not go with --likeliest", remedy)
+                for name, value in given.items() if value is not None]  # fmt: skip
+    if problems:
+        raise InputError(problems)
+
+
+def _demand(parameters: list[str] | None, options: dict[str, object]) -> None:
+    remedy = "Give it, or ask for the --likeliest path."
+    given = {"ADDRESS": parameters or None, **options}
+    problems = [
+        Problem(name, None, None, "", "is missing", remedy) for name, value in given.items() if value is None
+    ]
+    if problems:
+        raise InputError(problems)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import complain, console, print_json, reported, size_of
+from .console import complain, console, duration, print_json, reported, size_of
 from .inputs import scenarios_from, split, system_from
 from .interrupt import heed_interrupt
 from .options import Backend, Devices, Effects, Json, Memory, Paths, Record, ScenarioFile, Seed, Threads
@@ -17,6 +17,7 @@ from .options import Backend, Devices, Effects, Json, Memory, Paths, Record, Sce
 if TYPE_CHECKING:
     from ..sweep_progress import SweepProgress
     from ..sweep_result import Sweep
+    from ..system import System
 
 
 def sweep(
@@ -61,6 +62,9 @@ def sweep(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace another sweep that --out holds.")
     ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what the sweep would take, and run nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Run a system out of core, into a folder; the same command goes on where one was left.
@@ -74,32 +78,38 @@ def sweep(
         if status is not None:
             _show_status(status, as_json)
             return
-        if folder is None or out is None:
+        if folder is None or (out is None and not estimate):
             missing = "FOLDER" if folder is None else "--out"
             raise bad_argument(missing, None, "is missing", "Write gpustress sweep FOLDER --out OUT.")
-        from ..sweeping import sweep as run
-
         heed_interrupt()
         system, chosen = system_from(folder), scenarios_from(scenarios)
+        asked: dict[str, Any] = {
+            "paths": paths,
+            "keep": keep,
+            "effects": split(effects),
+            "record": record or (),
+            "target_error": _targets(target_error or []),
+            "backend": backend,
+            "threads": threads,
+            "devices": devices or None,
+            "memory": memory,
+        }
+        if out is None or estimate:
+            _show_estimate(system, chosen, asked, as_json)
+            return
+        from ..sweeping import sweep as run
+
         client = None if cluster is None else _client(cluster)
         try:
             done = run(
                 system,
                 chosen,
-                paths=paths,
                 out=out,
                 seed=seed,
-                keep=keep,  # type: ignore[arg-type]  # checked there
-                effects=split(effects),
-                record=record or (),
-                target_error=_targets(target_error or []),
-                backend=backend,
-                threads=threads,
-                devices=devices or None,
-                memory=memory,
                 cluster=client,
                 overwrite=overwrite,
                 progress=_print_event if as_json else True,
+                **asked,
             )
         except KeyboardInterrupt:
             complain(f"What is whole is in {out}; the same command goes on from there.")
@@ -149,6 +159,20 @@ def _client(address: str) -> Any:
         raise bad_argument(
             "--cluster", address, message, "Start dask-scheduler, or mend the address."
         ) from error
+
+
+def _show_estimate(system: System, scenarios: Any, asked: dict[str, Any], as_json: bool) -> None:
+    from ..sweep_estimate import estimate_sweep
+
+    taken = estimate_sweep(system, scenarios, **asked)
+    if as_json:
+        print_json(dataclasses.asdict(taken))
+        return
+    print(
+        f"{taken.paths:,} paths x {taken.runs:,} (scenarios x effects) with backend {taken.backend}: "
+        f"{taken.shards:,} shards,\nabout {duration(taken.seconds)} on this machine, {size_of(taken.memory_bytes)} of "
+        f"memory ({size_of(taken.free_memory_bytes)} are free) and up to {size_of(taken.disk_bytes)} on disk."
+    )
 
 
 def _show_status(out: str, as_json: bool) -> None:

@@ -17,7 +17,9 @@ from .failure_curves import failure_curves
 from .fans import cash_fan, measure_fan
 from .heat_map import heat_map
 from .loss_distribution import loss_distribution
+from .one_path import one_path
 from .payment_flows import payment_flows
+from .reverse_curve import reverse_curve
 from .tornado import tornado
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "heat_map",
     "loss_distribution",
     "measure_fan",
+    "one_path",
     "payment_flows",
+    "reverse_curve",
     "tornado",
 ]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..result import Result
 
 MOST: Final = 20  # links drawn
+BEND: Final = 0.18  # of an arrow's length
+LABELS_AT: Final = (0.5, 0.4, 0.6, 0.3, 0.7)  # of its length; the first that is far enough from other labels
+FAR: Final = 0.45
 
 
 def cascade_graph(run: Result, ax: Axes, *, scenario: str | None = None, most: int = MOST) -> Axes:
@@ -64,8 +67,11 @@ def cascade_graph(run: Result, ax: Axes, *, scenario: str | None = None, most: i
     order = sorted(names, key=lambda name: (-sends[name], -fails[name], name))
     where = dict(zip(order, _places(len(order)), strict=True))
     strongest = shown[0]["probability"]
+    taken: list[tuple[float, float]] = []
     for link in reversed(shown):
-        _arrow(ax, where[link["source"]], where[link["target"]], link["probability"], strongest)
+        ends = where[link["source"]], where[link["target"]]
+        _arrow(ax, *ends, link["probability"], strongest)
+        _label(ax, *ends, link["probability"], taken)
     for name in order:
         x, y = where[name]
         ax.plot([x], [y], marker="o", markersize=9 + 22 * np.sqrt(fails[name]), color=COLOURS[0], linestyle="none",
@@ -95,12 +101,11 @@ def _arrow(
     ax: Axes, start: tuple[float, float], end: tuple[float, float], probability: float, strongest: float
 ) -> None:
     width = 0.6 + 5.0 * probability / strongest
-    bend = 0.18
     ax.add_patch(
         FancyArrowPatch(
             start,
             end,
-            connectionstyle=f"arc3,rad={bend}",
+            connectionstyle=f"arc3,rad={BEND}",
             arrowstyle=f"-|>,head_length={3 + width},head_width={1.5 + 0.7 * width}",
             linewidth=width,
             color=COLOURS[1],
@@ -110,8 +115,32 @@ def _arrow(
             zorder=2,
         )
     )
+
+
+def _label(
+    ax: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    probability: float,
+    taken: list[tuple[float, float]],
+) -> None:
+    """Write an arrow's share on it, at the place that is farthest from those that are taken."""
     (x0, y0), (x1, y1) = start, end
-    # The middle of matplotlib's arc3, a quadratic Bezier whose control point is off by bend times the distance.
-    x, y = (x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2
+    # matplotlib's arc3 is a quadratic Bezier whose control point is off by bend times the distance.
+    bend_x, bend_y = (x0 + x1) / 2 + BEND * (y1 - y0), (y0 + y1) / 2 - BEND * (x1 - x0)
+    places = [
+        (
+            (1 - t) ** 2 * x0 + 2 * t * (1 - t) * bend_x + t**2 * x1,
+            (1 - t) ** 2 * y0 + 2 * t * (1 - t) * bend_y + t**2 * y1,
+        )
+        for t in LABELS_AT
+    ]
+    x, y = max(places, key=lambda place: min((_apart(place, other) for other in taken), default=FAR))
+    taken.append((x, y))
     ax.text(x, y, f"{percent_text(probability)} %", fontsize=8, ha="center", va="center", color=INK, zorder=5,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})  # fmt: skip
+
+
+def _apart(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Distance of two labels, in which a line's height counts for as much as its width; FAR is enough."""
+    return min(FAR, float(np.hypot(one[0] - other[0], 2.0 * (one[1] - other[1]))))

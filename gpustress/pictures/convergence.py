@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ..errors import bad_argument
 from ..risk import expected_shortfall, value_at_risk
 from ..sampling import CONFIDENCE, mean_with_error, normal_deviate
-from .style import COLOURS, amount_axis, label_ends, name_of, plain_axes
+from .style import COLOURS, amount_axis, label_ends, name_of, percent_axis, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def convergence(
     what : str
         Name of the figure.
     currency : str
-        Of the figure; "" where it is no amount.
+        Of the figure; "" where it is no amount. The mean of zeros and ones without a currency is a share, in percent.
 
     Returns
     -------
@@ -67,6 +67,9 @@ def convergence(
     first = min(int(np.ceil(LEAST / tail)), sample.size)
     counts = np.unique(np.geomspace(first, sample.size, POINTS).astype(int))
     rows = np.array([_figure(sample[:count], statistic, level) for count in counts])
+    share = statistic == "mean" and not currency and bool(np.isin(sample, (0.0, 1.0)).all())
+    if share:
+        rows = np.clip(rows, 0.0, 1.0)
     value, low, high = rows.T
     ax.fill_between(counts, low, high, color=COLOURS[0], alpha=0.2, linewidth=0, label="95 % interval")
     ax.plot(
@@ -79,16 +82,21 @@ def convergence(
     ax.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     plain_axes(ax)
-    unit = amount_axis(ax.yaxis, rows.ravel(), currency)
     ax.set_xlabel("paths")
-    ax.set_ylabel(name_of(what) + name_of(unit.name))
+    if share:
+        percent_axis(ax.yaxis, f"{name_of(what)}, % of paths")
+        size, end = 0.01, " %"
+    else:
+        unit = amount_axis(ax.yaxis, rows.ravel(), currency)
+        ax.set_ylabel(name_of(what) + name_of(unit.name))
+        size, end = unit.size, ""
     settled = rows[counts >= counts[-1] ** 0.25]
     ends = settled[:, 1:][np.isfinite(settled[:, 1:])]
     if ends.size and ends.max() > ends.min():
         room = 0.05 * (ends.max() - ends.min())
         ax.set_ylim(ends.min() - room, ends.max() + room)
-    label_ends(ax, [(float(value[-1]), f"{value[-1] / unit.size:,.4g}", COLOURS[1])])
-    ax.set_title(f"How {name_of(what)} settles", loc="left")
+    label_ends(ax, [(float(value[-1]), f"{value[-1] / size:,.4g}{end}", COLOURS[1])])
+    ax.set_title(f"{name_of(what)}, as paths are added", loc="left")
     return ax
 
 

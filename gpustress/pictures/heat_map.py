@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..variance_reduction import check_same_weight
-from .style import INK, name_of, percent_text
+from .style import INK, luminance, name_of, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..result import Result
 
 EFFECTS: Final = ("full", "first_round", "none")
+HALF_WAY: Final = 0.179  # luminance at which black and white letters stand out alike
 WRITTEN: Final = 480  # cells at most that hold their figure; of more it could not be read
 
 
@@ -50,7 +51,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     if shown.size <= WRITTEN:
         for (row, column), value in np.ndenumerate(shown):
-            dark = value > 0.5 * top
+            dark = luminance([float(c) for c in image.to_rgba(value)]) < HALF_WAY
             text = "·" if value == 0.0 else percent_text(value / 100.0)
             ax.text(
                 column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else INK

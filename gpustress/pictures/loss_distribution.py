@@ -11,7 +11,7 @@ from ..book import check_horizon, path_losses, read_book
 from ..estimates import run_place
 from ..risk import expected_shortfall, value_at_risk
 from ..variance_reduction import check_plain
-from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, run_title, title
+from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, readable, run_title, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def loss_distribution(
             textcoords="offset points",
             ha="right" if left else "left",
             va="top",
-            color=colour,
+            color=readable(colour),
             fontsize=8.5,
         )
     mean = float(loss.mean())

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ..errors import bad_argument
 from ..sampling import CONFIDENCE, normal_deviate
-from .style import COLOURS, INK, amount_axis, name_of, plain_axes
+from .style import COLOURS, INK, amount_axis, name_of, plain_axes, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,14 @@ _FORMS: Final = (
 
 
 def tornado(
-    table: Any, ax: Axes, *, base: float = 0.0, what: str = "figure", currency: str = "", most: int = MOST
+    table: Any,
+    ax: Axes,
+    *,
+    base: float = 0.0,
+    what: str = "figure",
+    currency: str = "",
+    ends: tuple[str, str] = ("parameter at its low end", "parameter at its high end"),
+    most: int = MOST,
 ) -> Axes:
     """Draw sensitivities, the largest first.
 
@@ -39,6 +46,8 @@ def tornado(
         Name of the figure.
     currency : str
         Of the figure; "" where it is no amount.
+    ends : (str, str)
+        What is said of the bars of ``low`` and of ``high``.
     most : int
         Bars drawn.
 
@@ -56,24 +65,24 @@ def tornado(
         columns.setdefault("slope", columns["derivative"])
     reach = normal_deviate(CONFIDENCE)
     if {"parameter", "low", "high"} <= columns.keys():
-        ends = np.array([columns["low"], columns["high"]], dtype=np.float64)
+        figures = np.array([columns["low"], columns["high"]], dtype=np.float64)
         errors = np.array(
-            [columns.get(name, [0.0] * ends.shape[1]) for name in ("low_error", "high_error")],
+            [columns.get(name, [0.0] * figures.shape[1]) for name in ("low_error", "high_error")],
             dtype=np.float64,
         )
     elif {"parameter", "slope", "standard_error"} <= columns.keys():
-        ends = np.array([columns["slope"]], dtype=np.float64)
+        figures = np.array([columns["slope"]], dtype=np.float64)
         errors = np.array([columns["standard_error"]], dtype=np.float64)
     else:
         raise bad_argument("table", sorted(columns), "does not hold the columns of sensitivities", _FORMS)
-    if ends.shape[1] == 0:
+    if figures.shape[1] == 0:
         raise bad_argument("table", "no rows", "has nothing to draw", _FORMS)
-    size = np.abs(ends - base).max(axis=0)
+    size = np.abs(figures - base).max(axis=0)
     order = np.argsort(-size, kind="stable")[:most]
-    slopes = len(ends) == 1
-    for end, (values, error) in enumerate(zip(ends, errors, strict=True)):
-        colour, hatch = (COLOURS[0], "") if end == len(ends) - 1 else (COLOURS[4], "///")
-        label = "slope" if slopes else ("parameter at its low end", "parameter at its high end")[end]
+    slopes = len(figures) == 1
+    for end, (values, error) in enumerate(zip(figures, errors, strict=True)):
+        colour, hatch = (COLOURS[0], "") if end == len(figures) - 1 else (COLOURS[4], "///")
+        label = "slope" if slopes else ends[end]
         ax.barh(range(len(order)), values[order] - base, left=base, height=0.62, color=colour, hatch=hatch,
                 edgecolor="white", linewidth=0.5, label=label)  # fmt: skip
         bars = np.where(np.isfinite(error[order]), reach * error[order], 0.0)
@@ -94,11 +103,11 @@ def tornado(
     ax.grid(visible=False, axis="y")
     ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
     ax.tick_params(axis="y", length=0)
-    unit = amount_axis(ax.xaxis, [base, *ends[:, order].ravel()], currency)
+    unit = amount_axis(ax.xaxis, [base, *figures[:, order].ravel()], currency)
     change = f"change of {name_of(what)} for a change of 1" if slopes else name_of(what)
     ax.set_xlabel(change + name_of(unit.name))
     if not slopes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=8.5)
     more = len(size) - len(order)
-    ax.set_title(f"What moves {name_of(what)}" + (f" ({more} more move it less)" if more else ""), loc="left")
+    title(ax, f"What moves the {name_of(what, 48)}", f"{more} more move it less" if more else "")
     return ax

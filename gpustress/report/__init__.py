@@ -12,6 +12,7 @@ except ImportError as _missing:
     ) from _missing
 
 from .answer import Answer, answer_of_reverse
+from .findings import Findings, find
 from .page import report_html, write_report
 
-__all__ = ["Answer", "answer_of_reverse", "report_html", "write_report"]
+__all__ = ["Answer", "Findings", "answer_of_reverse", "find", "report_html", "write_report"]

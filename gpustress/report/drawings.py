@@ -29,6 +29,8 @@ _SETTINGS: Final[Any] = {
     "axes.titlesize": 10.5,
 }
 
+_KEPT: Final = "\n\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
 
@@ -49,6 +51,11 @@ class Drawing:
     key: str
     svg: Markup
     caption: str
+
+
+def legible(text: str) -> str:
+    """Text without control characters and what turns the direction of others; what joins letters stays."""
+    return "".join(c if c.isprintable() or c in _KEPT else " " for c in text)
 
 
 def draw(key: str, picture: Callable[[Axes], object], caption: str, alt: str, height: float = 3.5) -> Drawing:
@@ -93,7 +100,7 @@ def _inline(text: str, key: str, alt: str) -> str:
         if element.tag == f"{{{SVG}}}text":
             element.set("style", re.sub(r"'DejaVu Sans'(?:, [^;]*)?", FONTS, element.get("style", "")))
     title = ElementTree.Element(f"{{{SVG}}}title", {"id": f"{key}-title"})
-    title.text = "".join(character for character in alt if character.isprintable())
+    title.text = legible(alt)
     root.insert(0, title)
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)

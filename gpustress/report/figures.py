@@ -25,7 +25,11 @@ def estimate(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
     """Value ± standard error, rounded as the error says."""
     value, _, error = plus_minus(figure, unit).partition(" ± ")
     shown = data(figure["value"], value, unit.size)
-    return shown if not error else shown + Markup(" ± ") + data(figure["standard_error"], error, unit.size)
+    return (
+        shown
+        if not error
+        else shown + Markup("&nbsp;±&nbsp;") + data(figure["standard_error"], error, unit.size)
+    )
 
 
 def rounded(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
@@ -50,6 +54,11 @@ def interval(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
         + data(figure["high"], high, unit.size)
         + "]"
     )
+
+
+def exact(value: float) -> Markup:
+    """A number that has no error."""
+    return rounded({"value": value, "standard_error": None})
 
 
 def count(value: int) -> Markup:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import pictures
 from ..amounts import percent, plus_minus, sure, unit_of
+from ..book import path_losses, read_book
 from ..dates import period_label
 from ..failure_order import failure_links
 from ..schema import OUTSIDE
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..result import Result
     from .drawings import Drawing
     from .fans import Series
+    from .findings import Findings
 
 DETAILED: Final = 8  # scenarios with tables of their own, and to choose from
 CASH_FANS: Final = 3
@@ -40,7 +42,9 @@ def explored_series(main: dict[str, Any]) -> list[str]:
     return [f"cash:{entity['entity']}" for entity in likely[:EXPLORED]]
 
 
-def gallery(run: Result, main: int, series: Series, summary: dict[str, Any]) -> list[Drawing]:
+def gallery(
+    run: Result, main: int, series: Series, summary: dict[str, Any], findings: Findings
+) -> list[Drawing]:
     """Every picture that the run has the numbers for.
 
     Parameters
@@ -51,9 +55,10 @@ def gallery(run: Result, main: int, series: Series, summary: dict[str, Any]) -> 
     series : Series
     summary : dict
         As `summarise` gives it.
+    findings : Findings
     """
-    return [*_failures(run, main, summary), *_book(run, main, summary), *_fans(run, main, series, summary),
-            *_payments(run, main)]  # fmt: skip
+    return [*_failures(run, main, summary), *_book(run, main, summary), *_found(run, findings),
+            *_sure(run, main, summary), *_fans(run, main, series, summary), *_payments(run, main)]  # fmt: skip
 
 
 def _failures(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawing]:
@@ -110,6 +115,67 @@ def _book(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawing]:
         f"Distribution of the book's loss{unit.name}: mean {plus_minus(book['expected_loss'], unit)}, value at risk "
         f"{sure(book['value_at_risk'], unit)}, expected shortfall {sure(book['expected_shortfall'], unit)}.",
     )
+
+
+def _found(run: Result, findings: Findings) -> Iterator[Drawing]:
+    averted, moved = findings.averting, findings.movers
+    if averted is not None:
+        whose = f"revenue of {averted.entity}" if averted.own else "all revenue"
+        most, multiple = averted.at_most, averted.multiple
+        met = "" if multiple["value"] is None else f", {percent(averted.reached)} % at {sure(multiple)} times"
+        yield draw(
+            "averting",
+            lambda ax: pictures.reverse_curve(
+                averted.found, ax, what=f"How often {averted.entity} fails", shift=1.0, share=True,
+                parameter=f"{whose}, as a multiple of what is assumed",
+            ),
+            f"The same {averted.found.paths:,} paths with more and more revenue; the band is a 95 % interval.",
+            f"How often {averted.entity} fails by the {whose}: on {percent(averted.before)} % of the paths as "
+            f"assumed{met}, {percent(most)} % at {most['multiple']:g} times.",
+        )  # fmt: skip
+    if moved is not None:
+        currency = run.system.settings.currency if moved.is_amount else ""
+        reach = moved.table.to_pylist()
+        reach.sort(key=lambda row: -max(abs(row["low"] - moved.base), abs(row["high"] - moved.base)))
+        yield draw(
+            "movers",
+            lambda ax: pictures.tornado(moved.table, ax, base=moved.base, what=moved.what, currency=currency,
+                                        ends=("a tenth lower", "a tenth higher"), most=12),
+            f"Each factor (its value in every period) and each kind of payment a tenth lower and higher, over the "
+            f"same {moved.paths:,} paths; the whiskers are 95 % intervals of the change.",
+            f"What moves the {moved.what}, the largest first: "
+            + ", ".join(row["parameter"] for row in reach[:12]) + ".",
+            height=float(np.clip(1.4 + 0.27 * min(moved.table.num_rows, 12), 2.4, 5.0)),
+        )  # fmt: skip
+
+
+def _sure(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawing]:
+    one = summary["runs"][main]
+    if run.paths < 2 or not one["first_failures"]:
+        return
+    entity = one["first_failures"][0]["entity"]
+    fails = run.failed_at[main, :, run.entities.index(entity)] < run.periods
+    yield draw(
+        "sure",
+        lambda ax: pictures.convergence(fails, ax, what=f"{entity} fails"),
+        "The same figure from the first paths alone; it is sure when the band is narrow and level.",
+        f"How often {entity} fails, over the first paths of {run.paths:,}: it settles at "
+        f"{percent(next(row['probability'] for row in one['entities'] if row['entity'] == entity))} %.",
+    )
+    if one["book"] is not None:
+        loss = path_losses(
+            read_book(run.system).loss_by_entity(run.system.settings, len(run.entities), None),
+            run.failed_at[main],
+        )
+        level = one["book"]["expected_shortfall"]["level"]
+        name = f"expected shortfall {100 * level:g} %"
+        yield draw(
+            "sure-loss",
+            lambda ax: pictures.convergence(loss, ax, statistic="expected_shortfall", level=level, what=name,
+                                            currency=run.system.settings.currency),
+            "The same of the book's expected shortfall, which rests on a few paths and so is less sure.",
+            f"Expected shortfall of the book over the first paths of {run.paths:,}.",
+        )  # fmt: skip
 
 
 def _fans(run: Result, main: int, series: Series, summary: dict[str, Any]) -> Iterator[Drawing]:

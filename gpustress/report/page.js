@@ -57,7 +57,9 @@
     table.parentElement.after(tool);
   }
   addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details")) part.open = true;
+    for (const part of document.querySelectorAll("details")) {
+      if (!part.closest("#assumptions")) part.open = true;
+    }
   });
 
   // --- charts of the scenario and entity chosen ---

@@ -22,21 +22,32 @@ from ..variance_reduction import check_plain
 from ..version import VERSION
 from . import figures
 from .assumptions import assumptions
+from .drawings import legible
 from .explorer import explorer
 from .fans import with_series
+from .findings import find
 from .gallery import DETAILED, drawn_series, explored_series, gallery
+from .telling import tell_stories
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..amounts import Unit
     from ..result import Result
     from .answer import Answer
+    from .findings import Findings
 
 LISTED: Final = 40  # scenarios in the overview
 DRAWN, EXPLORED = 20_000, 2_000  # paths that are run again at most, for pictures and for the reader's choice
 
 
-def write_report(run: Result, path: str | os.PathLike[str], *, answers: Sequence[Answer] = ()) -> None:
+def write_report(
+    run: Result,
+    path: str | os.PathLike[str],
+    *,
+    answers: Sequence[Answer] = (),
+    findings: Findings | None = None,
+) -> None:
     """Write the page of a result: one HTML file that loads nothing.
 
     Parameters
@@ -46,13 +57,15 @@ def write_report(run: Result, path: str | os.PathLike[str], *, answers: Sequence
         Of the file; replaced where it exists, whole or not at all.
     answers : sequence of Answer
         What else the page tells, e.g. what a reverse stress test found.
+    findings : Findings, optional
+        As `find` gives them; None: they are asked for, in some more runs on the same draws.
 
     Raises
     ------
     OSError
         The file can't be written.
     """
-    text = report_html(run, answers=answers)
+    text = report_html(run, answers=answers, findings=findings)
     target = Path(path).absolute()
     handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:
@@ -65,13 +78,15 @@ def write_report(run: Result, path: str | os.PathLike[str], *, answers: Sequence
         raise
 
 
-def report_html(run: Result, *, answers: Sequence[Answer] = ()) -> str:
+def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findings | None = None) -> str:
     """The page of a result as text; the same result gives the same page.
 
     Parameters
     ----------
     run : Result
     answers : sequence of Answer
+    findings : Findings, optional
+        As of `write_report`.
 
     Returns
     -------
@@ -79,6 +94,7 @@ def report_html(run: Result, *, answers: Sequence[Answer] = ()) -> str:
         HTML without any reference to something outside of it.
     """
     check_plain(run, "the report")
+    findings = find(run) if findings is None else findings
     summary = summarise(run)
     main = run_place(run, None)
     places = list(dict.fromkeys(run_place(run, one.scenario) for one in run.runs))
@@ -95,20 +111,24 @@ def report_html(run: Result, *, answers: Sequence[Answer] = ()) -> str:
     context: dict[str, Any] = {
         "answers": answers,
         "assumptions": assumptions(run),
+        "averting": findings.averting,
         "books": _book_unit(runs, currency),
         "chosen": {"explorer": explorer(run, detailed, series, cash), "partial": series.partial,
                    "seen": series.run.paths},
         "command": _command(run),
         "detailed": [runs[place] for place in detailed],
-        "drawings": gallery(run, main, drawn, summary),
+        "drawings": gallery(run, main, drawn, summary, findings),
         "f": figures,
         "main": runs[main],
         "measures": {runs[place]["run"]: _measure_unit(runs[place], currency) for place in detailed},
         "more": max(0, len(places) - LISTED),
         "never": never_seen(run.paths),
+        "ordered_by": "the loss of the book" if of_main["book"] else "the number of failures",
         "overview": [runs[place] for place in places[:LISTED]],
+        "revenue": _revenue_unit(findings, currency),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "stories": tell_stories(findings.stories, run.system.settings),
         "style": style,
         "summary": summary,
         "versions": {"gpustress": VERSION, "numpy": np.__version__, "pyarrow": pa.__version__,
@@ -119,18 +139,29 @@ def report_html(run: Result, *, answers: Sequence[Answer] = ()) -> str:
     )
     template = environment.from_string(package.joinpath("page.html.j2").read_text(encoding="utf-8"))
     # Control characters have no place in HTML; a name may hold none, a source may.
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in template.render(context))
+    return legible(template.render(context))
 
 
 def _measure_unit(run: dict[str, Any], currency: str) -> Any:
-    money = [figure for measure in run["measures"] for name in ("total", "npv", "trough")
+    money = [figure["value"] for measure in run["measures"] for name in ("total", "npv", "trough")
              for figure in measure[name].values()]  # fmt: skip
-    return figures.unit_for(money, currency)
+    return _finer(money, currency)
+
+
+def _finer(amounts: Sequence[float | None], currency: str) -> Unit:
+    """The unit of a table, a thousand times smaller where its largest has a single digit: the others are smaller."""
+    return unit_of([amount / 10.0 for amount in amounts if amount is not None], currency)
+
+
+def _revenue_unit(findings: Findings, currency: str) -> Any:
+    averted = findings.averting
+    return figures.unit_for([] if averted is None else [averted.revenue, averted.needed], currency)
 
 
 def _book_unit(runs: Sequence[dict[str, Any]], currency: str) -> Any:
     names = ("expected_loss", "value_at_risk", "expected_shortfall")
-    return figures.unit_for([run["book"][name] for run in runs if run["book"] for name in names], currency)
+    losses = [run["book"][name]["value"] for run in runs if run["book"] for name in names]
+    return _finer(losses, currency)
 
 
 def _command(run: Result) -> str:

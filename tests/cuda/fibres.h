@@ -25,6 +25,8 @@ constexpr std::size_t RESIDENT = 4;       // blocks side by side; the next start
 constexpr std::size_t STACK = 256 << 10;  // bytes of a fibre
 constexpr unsigned char UNSET = 0xff;     // every byte that nobody has written: as a double, not a number
 
+constexpr unsigned WHOLE_BLOCK = 0;  // in the place of lanes
+
 enum Order { FORWARD, REVERSE, RANDOM };
 
 struct Block;
@@ -36,7 +38,7 @@ struct Thread {
     ucontext_t context;
     bool left;
     Place place;  // since its last barrier
-    // Where it waits, null where it can go on; for which lanes of its warp; what it brings there and takes away.
+    // Where it waits, null where it can go on; for which lanes of its warp, 0: for its block; what it brings there and takes away.
     const char* waits_at;
     unsigned mask;
     bool is_barrier, brings, takes;
@@ -100,6 +102,15 @@ class Launch {
         thread.waits_at = function, thread.mask = mask, thread.is_barrier = is_barrier, thread.brings = brings;
         swapcontext(&thread.context, &launch.scheduler_);
         return thread.takes;
+    }
+
+    // Of the fibre that runs: wait for all threads of its block.
+    static void wait_for_block(const char* function) {
+        Launch& launch = *running_;
+        Thread& thread = *launch.current_;
+        launch.in_kernel_ = false;
+        thread.waits_at = function, thread.mask = WHOLE_BLOCK, thread.is_barrier = true, thread.brings = false;
+        swapcontext(&thread.context, &launch.scheduler_);
     }
 
    private:
@@ -196,6 +207,8 @@ class Launch {
     // Those for whom a thread waits, by their lanes.
     static std::vector<Thread*> awaited_by(const Thread& thread) {
         std::vector<Thread*> awaited;
+        if (thread.mask == WHOLE_BLOCK)
+            for (Thread& other : thread.block->threads) awaited.push_back(&other);
         for (unsigned lanes = thread.mask; lanes; lanes &= lanes - 1)
             awaited.push_back(&thread.block->threads[thread.number - thread.lane() + std::countr_zero(lanes)]);
         return awaited;
@@ -208,7 +221,13 @@ class Launch {
         const bool any = std::any_of(team.begin(), team.end(), [](const Thread* other) { return other->brings; });
         if (last.is_barrier) ++intervals_;
         for (Thread* other : team) {
-            if (last.is_barrier) other->place.team = other->mask, other->place.interval = intervals_;
+            if (last.is_barrier) {
+                other->place.interval = intervals_;
+                if (last.mask == WHOLE_BLOCK)
+                    other->place.block_interval = intervals_;
+                else
+                    other->place.team = other->mask;
+            }
             other->takes = any, other->waits_at = nullptr;
         }
     }

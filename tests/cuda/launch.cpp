@@ -68,6 +68,13 @@ unsigned long long atomicAdd(unsigned long long* sum, unsigned long long value) 
     return std::exchange(*sum, *sum + value);
 }
 
+void standin::wait_for_block(const char* function) { Launch::wait_for_block(function); }
+
+int atomicAdd(int* sum, int value) {
+    Launch::access(sum, standin::ATOMIC);
+    return std::exchange(*sum, *sum + value);
+}
+
 unsigned long long atomicOr(unsigned long long* bits, unsigned long long value) {
     Launch::access(bits, standin::ATOMIC);
     return std::exchange(*bits, *bits | value);

@@ -10,6 +10,7 @@
 #define __shared__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define GPUSTRESS_STEP static __attribute__((noinline))  // all in one, a compiler takes a minute
 
 struct dim3 {
     unsigned x, y, z;
@@ -22,6 +23,8 @@ constexpr std::size_t MOST_SHARED = 227 << 10;  // bytes of a block, on compute 
 
 // Wait for all lanes of `mask`, with the same mask at the same function; whether any brings true.
 bool wait(const char* function, unsigned mask, bool is_barrier, bool brings);
+// Wait for all threads of the block.
+void wait_for_block(const char* function);
 
 }  // namespace standin
 
@@ -32,6 +35,8 @@ extern double shared[standin::MOST_SHARED / sizeof(double)];
 
 unsigned long long atomicAdd(unsigned long long* sum, unsigned long long value);
 unsigned long long atomicOr(unsigned long long* bits, unsigned long long value);
+int atomicAdd(int* sum, int value);
+inline void __syncthreads() { standin::wait_for_block("__syncthreads"); }
 inline void __syncwarp(unsigned mask) { standin::wait("__syncwarp", mask, true, false); }
 inline bool __any_sync(unsigned mask, bool condition) { return standin::wait("__any_sync", mask, false, condition); }
 inline double __dsqrt_rn(double x) { return std::sqrt(x); }

@@ -11,16 +11,23 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Final
 
 from ...errors import bad_argument
-from ..base import Block, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
 from ..layout import by_name, empty_trace, request, sizes, trace_of
+from .clearing import Clearing
 from .device import Device, kernels
 from .shape import PART_BYTES, SLOTS
-from .work import Work
+from .simulating import Simulation
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...obligations import Obligations
     from ...program import Program
+    from ..base import Solution
+    from .work import Work
 
 PARTS: Final = 8  # of a block on each device: enough that starting and ending one is a small share
 
@@ -81,9 +88,9 @@ class CupyBackend:
         self._cupy = working_cupy()
         runtime = self._cupy.cuda.runtime
         self.devices = (0,) if devices is None else _checked(devices, runtime.getDeviceCount())
-        module = kernels(self._cupy)
+        modules = kernels(self._cupy)
         try:
-            self._held = [Device(self._cupy, module, number) for number in self.devices]
+            self._held = [Device(self._cupy, modules, number) for number in self.devices]
         except runtime.CUDARuntimeError as error:
             raise ImportError(f"the CUDA device does not answer: {_first_line(error)}") from error
 
@@ -127,11 +134,8 @@ class CupyBackend:
     def simulate(self, program: Program, block: Block, series: tuple[Series, ...] = ()) -> Outcome:
         """Steps 1 to 7 of the model, for the paths of a block under every scenario."""
         outcome = Outcome.empty(program, block.paths, len(series), block.drawing)
-        self._run(
-            Work(
-                program, sizes(program, block.drawing), request(program, block, series), by_name(outcome), {}
-            )
-        )
+        numbers = sizes(program, block.drawing)
+        self._run(Simulation(program, numbers, request(program, block, series), by_name(outcome), {}))
         return outcome
 
     def trace(self, program: Program, block: Block, scenario: int) -> Trace:
@@ -139,8 +143,26 @@ class CupyBackend:
         alone, block = program.only(scenario), block.only(scenario)
         written = empty_trace(alone, block.paths)
         outcome = by_name(Outcome.empty(alone, block.paths, 0, block.drawing))
-        self._run(Work(alone, sizes(alone, block.drawing), request(alone, block, ()), outcome, written))
+        self._run(Simulation(alone, sizes(alone, block.drawing), request(alone, block, ()), outcome, written))
         return trace_of(written)
+
+    def clear(
+        self,
+        obligations: Obligations,
+        external_assets: NDArray[np.float64],
+        costs: tuple[float, float],
+        solution: Solution,
+        memory: int,
+    ) -> ClearingOutcome:
+        """A clearing vector for each row of `external_assets` (S, N), by the fixed point."""
+        outcome = ClearingOutcome.empty(*external_assets.shape)
+        if len(external_assets) == 0:
+            return outcome
+        numbers = {"alpha": costs[0], "beta": costs[1], "least": int(solution == "least")}
+        # On the host a part takes pinned memory, which CuPy rounds up to a power of two.
+        part_bytes = memory // (2 * SLOTS * len(self.devices))
+        self._run(Clearing(obligations, external_assets, numbers, outcome, part_bytes))
+        return outcome
 
     def _run(self, work: Work) -> None:
         """Have every device take parts of the work until none is left."""

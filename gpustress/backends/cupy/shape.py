@@ -89,14 +89,20 @@ def choose_shape(entities: int, state_doubles: int, registers: int, limits: Limi
             team, shared = candidate, True
             break
     one = Shape(team, WARP // team, doubles, shared, blocks=1)
+    return dataclasses.replace(one, blocks=resident_blocks(WARP, registers, one.shared_bytes, limits))
+
+
+def resident_blocks(threads: int, registers: int, shared_bytes: int, limits: Limits) -> int:
+    """How many blocks of so many threads a whole device holds at once, each with so much shared memory."""
     of_warp = -(-registers * WARP // REGISTER_UNIT) * REGISTER_UNIT
+    warps = -(-threads // WARP)
     resident = min(
         limits.blocks,
-        limits.threads // WARP,
-        limits.registers // of_warp,
-        limits.shared_bytes // max(1, one.shared_bytes + limits.reserved_shared_bytes),
+        limits.threads // threads,
+        limits.registers // (of_warp * warps),
+        limits.shared_bytes // max(1, shared_bytes + limits.reserved_shared_bytes),
     )
-    return dataclasses.replace(one, blocks=limits.multiprocessors * max(1, resident))
+    return limits.multiprocessors * max(1, resident)
 
 
 @dataclass(frozen=True)
@@ -105,32 +111,32 @@ class Plan:
 
     Attributes
     ----------
-    paths : int
-        Of a part.
+    items : int
+        Of a part: paths or shocks.
     blocks : int
         Of a launch, at most.
-    path_bytes, block_bytes : int
+    item_bytes, block_bytes : int
         What each of them takes on the device.
     """
 
-    paths: int
+    items: int
     blocks: int
-    path_bytes: int
+    item_bytes: int
     block_bytes: int
 
     def at_most(self, other: Plan) -> Plan:
-        """No more than another plan takes, which may be for paths of another size."""
-        fitting = other.paths * other.path_bytes // max(1, self.path_bytes)
+        """No more than another plan takes, which may be for items of another size."""
+        fitting = other.items * other.item_bytes // max(1, self.item_bytes)
         return dataclasses.replace(
-            self, paths=max(1, min(self.paths, fitting)), blocks=min(self.blocks, other.blocks)
+            self, items=max(1, min(self.items, fitting)), blocks=min(self.blocks, other.blocks)
         )
 
     def halved(self) -> Plan | None:
-        """Half of what takes more; None where one path on one block is left."""
-        if self.paths > 1 and (
-            self.blocks == 1 or self.paths * self.path_bytes >= self.blocks * self.block_bytes
+        """Half of what takes more; None where one item on one block is left."""
+        if self.items > 1 and (
+            self.blocks == 1 or self.items * self.item_bytes >= self.blocks * self.block_bytes
         ):
-            return dataclasses.replace(self, paths=self.paths // 2)
+            return dataclasses.replace(self, items=self.items // 2)
         if self.blocks > 1:
             return dataclasses.replace(self, blocks=self.blocks // 2)
         return None

@@ -1,4 +1,4 @@
-"""The structures of kernels/program.h as NumPy dtypes, read from the header: kernels take them by value.
+"""The structures of kernels/program.h and network.h as NumPy dtypes, read from the headers: kernels take them by value.
 
 What is compiled asserts the same sizes and offsets (`layout_checks`), so that a host and a device which see a structure
 differently never meet.
@@ -19,7 +19,9 @@ from ..kernel_source import listed, read
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HEADER: Final = "program.h"
+# What each source passes to its entries, and the headers that define it.
+STRUCTURES: Final = {"cuda.cu": ("Program", "Job", "Trace"), "networks.cu": ("Network", "Clearing")}
+_HEADERS: Final = ("program.h", "network.h")
 # As kernels/compiler.h and program.h define them; `layout_checks` has the compiler compare.
 _TYPES: Final[dict[str, np.dtype[Any]]] = {
     "double": np.dtype(np.float64),
@@ -59,15 +61,17 @@ class Member:
 
 @cache
 def members(structure: str) -> tuple[Member, ...]:
-    """The members of a structure of the header, in order."""
-    definition = re.search(rf"^struct {structure} {{\n(.*?)^}};", read(HEADER), re.MULTILINE | re.DOTALL)
-    if definition is None:
-        raise ImportError(f"{HEADER} has no structure {structure}")
+    """The members of a structure of the headers, in order."""
+    pattern = re.compile(rf"^struct {structure} {{\n(.*?)^}};", re.MULTILINE | re.DOTALL)
+    definitions = {header: match for header in _HEADERS if (match := pattern.search(read(header)))}
+    if not definitions:
+        raise ImportError(f"{' and '.join(_HEADERS)} have no structure {structure}")
+    ((header, definition),) = definitions.items()
 
     def expanded(use: re.Match[str]) -> str:
         first, second, template, macro = use.groups()
         lines = []
-        for pair in listed(HEADER, macro):
+        for pair in listed(header, macro):
             values = dict(zip((first, second), pair, strict=True))
             lines.append(re.sub(r"\w+", lambda word, values=values: values.get(word[0], word[0]), template))
         return "\n".join(lines)
@@ -76,7 +80,7 @@ def members(structure: str) -> tuple[Member, ...]:
     for declaration in _LIST.sub(expanded, _COMMENT.sub("", definition[1])).split(";")[:-1]:
         parts = _DECLARATION.fullmatch(declaration)
         if parts is None:
-            raise ImportError(f"{HEADER}, {structure}: {declaration.strip()!r} is not understood")
+            raise ImportError(f"{header}, {structure}: {declaration.strip()!r} is not understood")
         for declared in parts[2].split(","):
             name = declared.strip()
             found.append(Member(name.removeprefix("*").strip(), parts[1], name.startswith("*")))
@@ -118,13 +122,13 @@ def pack(structure: str, values: Mapping[str, Any], addresses: Mapping[str, int]
     return packed
 
 
-def layout_checks() -> str:
-    """C++ that does not compile where the compiler lays out types or structures differently."""
+def layout_checks(source: str) -> str:
+    """C++ that does not compile where the compiler lays out a source's types or structures differently."""
     checks = []
     for name, dtype in _TYPES.items():
         signed = "<" if dtype.kind in "if" else ">"
         checks.append(f"sizeof({name}) == {dtype.itemsize} && ({name})-1 {signed} ({name})0")
-    for structure in ("Program", "Job", "Trace"):
+    for structure in STRUCTURES[source]:
         layout = dtype_of(structure)
         checks.append(f"sizeof({structure}) == {layout.itemsize}")
         assert layout.fields is not None

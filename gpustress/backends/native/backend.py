@@ -10,18 +10,29 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ...threads import thread_limit
-from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..base import (
+    Block,
+    ClearingOutcome,
+    Hardware,
+    Outcome,
+    Series,
+    SpreadOutcome,
+    Trace,
+    outcome_bytes,
+)
 from ..layout import arrays, by_name, empty_trace, request, sizes, trace_of
-from ..network_layout import network
+from ..network_layout import contagion, network
+from ..network_layout import exposures as arrays_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from numpy.typing import NDArray
 
+    from ...exposures import EquityShocks, Exposures
     from ...obligations import Obligations
     from ...program import Program
-    from ..base import Solution
+    from ..base import Rule, Solution
 
 # Of a block's outcome: large enough that threads seldom wait, small enough to look for Ctrl-C often.
 BLOCK_BYTES: Final = 64 << 20
@@ -146,6 +157,21 @@ class NativeBackend:
         }
         self._kernels.clear(self.level, given, job, max(1, min(self.threads, memory // of_thread)))
         return outcome
+
+    def spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
+    ) -> SpreadOutcome:
+        """Pass losses on round by round, as `SpreadsLosses` says."""
+        given, job = arrays_of(exposures), contagion(shocks, rule, rounds)
+        of_thread = self._kernels.contagion_bytes(self.level, given)
+        threads = max(1, min(self.threads, memory // of_thread))
+        cells = self._kernels.spread(self.level, given, job, most, threads)
+        return SpreadOutcome(
+            nodes=exposures.nodes,
+            start=np.concatenate([[0], np.cumsum(job["cells"])]),
+            moving=job["moving"].astype(bool),
+            **cells,
+        )
 
 
 def levels() -> tuple[str, ...]:

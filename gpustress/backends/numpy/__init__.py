@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, SpreadOutcome, Trace, outcome_bytes
 from .credit import thresholds
 from .factors import Drivers
 from .margins import Margins
@@ -16,9 +16,10 @@ from .period import Plan, Simulation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...exposures import EquityShocks, Exposures
     from ...obligations import Obligations
     from ...program import Program
-    from ..base import Solution
+    from ..base import Rule, Solution
 
 _CACHE: Final = 4 << 20  # bytes of cache that a block's arrays of one period should fit
 _MOST_PATHS: Final = 4096
@@ -100,3 +101,11 @@ class NumpyBackend:
         from .clearing import clear
 
         return clear(obligations, external_assets, costs, solution, memory)
+
+    def spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
+    ) -> SpreadOutcome:
+        """Pass losses on round by round, as `SpreadsLosses` says."""
+        from .contagion import spread
+
+        return spread(exposures, shocks, rule, rounds, memory, most)

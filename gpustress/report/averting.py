@@ -1,0 +1,186 @@
+"""What revenue would avert the failure of who is the first to fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..parameters import Flows
+from ..reverse import reverse_stress
+from ..sampling import binomial_error, check_share, mean_with_error
+from ..simulation import simulate
+from ..tables import strings
+from .same_draws import only_scenario
+
+if TYPE_CHECKING:
+    from ..result import Result
+    from ..reverse import ReverseStress
+    from ..system import System
+
+MOST: Final = 20_000  # paths of a search
+RISE: Final = 4.0  # of the revenue, beyond which nothing is sought: five times what is assumed
+POINTS: Final = 9  # of the search, from no rise to the largest
+TARGETS: Final = (0.1, 0.01, 0.001, 0.0001)  # shares of the paths
+REVENUE: Final = "revenue"
+
+
+@dataclass(frozen=True, eq=False)
+class Averting:
+    """What revenue brings the failures of an entity down to a target.
+
+    Attributes
+    ----------
+    entity : str
+    own : bool
+        Whether it is the entity's own revenue that rises; else it has none, and that of the whole system does.
+    flows : tuple of str
+        Those that rise.
+    before : dict
+        Share of the paths on which it fails, ``value`` and ``standard_error``.
+    target : float
+        Share of the paths on which it may fail.
+    found : ReverseStress
+        Its root is the share by which revenue rises.
+    revenue : dict
+        What the flows come to over all periods as assumed, if nobody failed: mean and error, currency.
+    """
+
+    entity: str
+    own: bool
+    flows: tuple[str, ...]
+    before: dict[str, float]
+    target: float
+    found: ReverseStress
+    revenue: dict[str, float]
+
+    @property
+    def multiple(self) -> dict[str, float | None]:
+        """The revenue as a multiple of what is assumed, and its 95 % interval; None for what there is not."""
+        found = self.found
+        error = found.standard_error
+        return {
+            "value": None if found.root is None else 1.0 + found.root,
+            "standard_error": error if error is not None and np.isfinite(error) else None,
+            "low": None if found.low is None or not np.isfinite(found.low) else 1.0 + found.low,
+            "high": None if found.high is None or not np.isfinite(found.high) else 1.0 + found.high,
+        }
+
+    @property
+    def reached(self) -> dict[str, float | None]:
+        """Share of the paths on which it fails at the multiple found, and its error."""
+        return {"value": self.found.value, "standard_error": self.found.value_error}
+
+    @property
+    def at_most(self) -> dict[str, float]:
+        """The largest revenue that was tried, as a multiple, and the share of the paths on which it fails there."""
+        last = self.found.evaluations.to_pylist()[-1]
+        return {"multiple": 1.0 + last["point"], "value": last["value"],
+                "standard_error": last["standard_error"]}  # fmt: skip
+
+    @property
+    def needed(self) -> dict[str, float | None]:
+        """What the flows come to at the multiple found.
+
+        Multiple and revenue come from the same paths, so the error is the largest that a product of the two can have,
+        as if they were wholly correlated.
+        """
+        multiple, error = self.multiple["value"], self.multiple["standard_error"]
+        if multiple is None:
+            return {"value": None, "standard_error": None}
+        revenue, its_error = self.revenue["value"], self.revenue["standard_error"]
+        return {
+            "value": multiple * revenue,
+            "standard_error": None if error is None else abs(revenue) * error + multiple * its_error,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return {
+            "entity": self.entity,
+            "flows": list(self.flows),
+            "before": self.before,
+            "target": self.target,
+            "multiple": self.multiple,
+            "reached": self.reached,
+            "at_most": self.at_most,
+            "revenue": self.revenue,
+            "needed": self.needed,
+            "reverse": self.found.as_json(),
+        }
+
+
+def averting(run: Result, place: int, entity: str, avert_to: float | None = None) -> Averting | None:
+    """Find the revenue at which an entity fails on no more than a share of the paths, on the draws of a run.
+
+    Parameters
+    ----------
+    run : Result
+    place : int
+        Of the run in ``run.runs``.
+    entity : str
+    avert_to : float, optional
+        Share of the paths; by default the largest of 10 %, 1 %, 0.1 % and 0.01 % that at least halves the failures.
+
+    Returns
+    -------
+    Averting or None
+        None where there is nothing to ask: it fails less often than the target, nothing in the system is revenue,
+        the factor paths were the user's own and are not kept, or the paths do not come out as in the run.
+
+    Raises
+    ------
+    InputError
+        The target is no share.
+    """
+    if avert_to is not None:
+        check_share("avert_to", avert_to)
+    paths = min(run.paths, MOST)
+    own, flows = revenue_of(run.system, entity)
+    fails = float(np.mean(run.failed_at[place, :paths, run.entities.index(entity)] < run.periods))
+    target = avert_to
+    if target is None:
+        target = next((share for share in TARGETS if share <= fails / 2.0), None)
+    if target is None or target >= fails or not flows or run.factors_digest:
+        return None
+    table, scenario = only_scenario(run, place)
+    found = reverse_stress(
+        run.system,
+        {f"flow.{flow}.scale": 1.0 for flow in flows},
+        op="scale",
+        bounds=(0.0, RISE),
+        points=POINTS,
+        target=target,
+        statistic="failure_probability",
+        entity=entity,
+        scenarios=table,
+        scenario=scenario,
+        paths=paths,
+        seed=run.seed,
+        effects=run.runs[place].effects,
+    )
+    if found.unstressed_value != fails:  # another backend's last digit: better no answer than another run's
+        return None
+    names = [f"flow:{flow}" for flow in flows]
+    assumed = simulate(run.system, table, paths=paths, seed=run.seed, effects="none", record=names)
+    total, error = mean_with_error(sum(assumed.series[name][0].sum(axis=1) for name in names))
+    before = {"value": fails, "standard_error": float(binomial_error(fails, paths))}
+    return Averting(entity, own, flows, before, target, found, {"value": total, "standard_error": error})
+
+
+def revenue_of(system: System, entity: str) -> tuple[bool, tuple[str, ...]]:
+    """The flows of kind revenue that an entity receives, or, where there are none, all of that kind.
+
+    A flow that is driven by another of them rises with it and is left out.
+
+    Returns
+    -------
+    own : bool
+    flows : tuple of str
+    """
+    flows = Flows(system.tables)
+    revenue = flows.of_kind(REVENUE)
+    receivers = strings(system.flows, "receiver")
+    mine = [flow for flow in revenue if receivers[flow] == entity]
+    return bool(mine), tuple(flows.names[flow] for flow in mine or revenue)

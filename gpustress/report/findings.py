@@ -1,0 +1,108 @@
+"""What a page tells beyond its run, from more runs on the same draws."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..backends import AUTO
+from ..estimates import run_place
+from ..failure_order import first_to_fail
+from ..storytelling import MEDIAN, WORST_PATH, story
+from .averting import averting
+from .movers import movers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..result import Result
+    from ..storytelling import Story
+    from .averting import Averting
+    from .movers import Movers
+
+TOLD: Final[dict[str, str | float]] = {
+    "The median path": MEDIAN,
+    "A bad path, at the 95 % quantile": 0.95,
+    "The worst path": WORST_PATH,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Answers that take runs of their own; None or empty where there was nothing to ask.
+
+    Attributes
+    ----------
+    averting : Averting or None
+        What revenue averts the failure of who is the first to fail.
+    movers : Movers or None
+        What moves the book's loss.
+    stories : dict of str to Story
+        By what they are called: the median path, the one at the 95 % quantile, the worst.
+    """
+
+    averting: Averting | None
+    movers: Movers | None
+    stories: dict[str, Story]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return {
+            "averting": None if self.averting is None else self.averting.as_json(),
+            "movers": None if self.movers is None else self.movers.as_json(),
+            "stories": [{"which": name, **one.as_json()} for name, one in self.stories.items()],
+        }
+
+
+def find(
+    run: Result, *, avert_to: float | None = None, tell: Callable[[str], None] = lambda text: None
+) -> Findings:
+    """Ask what a page wants to know beyond its run, of the run's first scenario.
+
+    Parameters
+    ----------
+    run : Result
+    avert_to : float, optional
+        Share of the paths on which the first to fail may fail; see `averting`.
+    tell : function of a str
+        Told before each part what is being done.
+
+    Returns
+    -------
+    Findings
+
+    Raises
+    ------
+    InputError
+        The target is no share.
+    """
+    place = run_place(run, None)
+    first = first_to_fail(run, place).mean(axis=0)
+    if not first.any():
+        return Findings(None, None, {})
+    entity = run.entities[int(first.argmax())]
+    tell(f"Looking for the revenue that averts the failure of {entity} ...")
+    averted = averting(run, place, entity, avert_to)
+    tell("Moving each factor and each kind of payment by a tenth ...")
+    moved = movers(run, place, entity)
+    tell("Replaying the median, a bad and the worst path ...")
+    return Findings(averted, moved, _stories(run, place))
+
+
+def _stories(run: Result, place: int) -> dict[str, Story]:
+    """Those that come out as they did in the run, whatever backend replays them; each path once."""
+    stories: dict[str, Story] = {}
+    if run.factors_digest:
+        return stories
+    anywhere = dataclasses.replace(run, backend=AUTO)
+    for name, which in TOLD.items():
+        told = story(anywhere, run.scenarios[place], which=which)
+        failed = {event["entity"]: event["period"] for event in told.replay.events.to_pylist()}
+        again = np.array([failed.get(entity, run.periods) for entity in run.entities])
+        same = np.array_equal(again, run.failed_at[place, told.path])
+        if same and told.path not in {one.path for one in stories.values()}:
+            stories[name] = told
+    return stories

@@ -1,0 +1,89 @@
+"""The entry gpustress_clear of kernels/networks.cu as a backend that clears networks, on the stand-in for CUDA."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import cuda_standin
+from cuda_entry import GUARD, UNSET, packed
+from cuda_standin import Standin
+from gpustress.backends.cupy.crowds import LANES
+from gpustress.backends.native import NativeBackend
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How a launch is laid out: lanes and rows of a crowd, and how many blocks."""
+
+    lanes: int
+    rows: int
+    blocks: int
+
+
+class ClearingEntry(NativeBackend):
+    """A backend whose kernels are the CUDA entry.
+
+    Parameters
+    ----------
+    crowd : Crowd
+    order, seed : str, int
+        As `Standin.launch` takes them.
+    standin : Standin, optional
+        By default that of kernels/.
+    """
+
+    def __init__(
+        self, crowd: Crowd, order: str = "forward", seed: int = 0, standin: Standin | None = None
+    ) -> None:
+        super().__init__(threads=1)
+        self._kernels = _Entry(crowd, order, seed, standin or cuda_standin.kernels("networks.cu"))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What NativeBackend calls of its compiled module to clear a network."""
+
+    crowd: Crowd
+    order: str
+    seed: int
+    standin: Standin
+
+    def clearing_bytes(self, _level: str, _network: dict[str, Any]) -> int:
+        return 1
+
+    def clear(self, _level: str, given: dict[str, Any], job: dict[str, Any], _threads: int) -> None:
+        crowd, network, shocks = self.crowd, packed("Network", given), job["shocks"]
+        for name in ("payments", "equity", "rounds", "error_bound"):
+            job[name].view(np.uint8).fill(UNSET)
+        placed = {"shock_stride": given["nodes"], "node_stride": 1}
+        placed["order"] = np.arange(shocks, dtype=np.int32)[::-1].copy()
+        clearing = packed("Clearing", job | placed)
+        doubles = self.group_doubles(network)
+        memory = np.empty(GUARD + crowd.blocks * doubles + GUARD)
+        memory.view(np.uint8).fill(UNSET)
+        arguments = [
+            network.tobytes(),
+            clearing.tobytes(),
+            bytes(ctypes.c_void_p(memory[GUARD:].ctypes.data)),
+            bytes(ctypes.c_longlong(doubles)),
+        ]
+        threads = (crowd.lanes, crowd.rows, 1)
+        shared_bytes = 8 * crowd.lanes * crowd.rows
+        self.standin.launch(
+            "gpustress_clear", (crowd.blocks, 1, 1), threads, shared_bytes, arguments, self.order, self.seed
+        )
+        around = np.concatenate([memory[:GUARD], memory[-GUARD:]])
+        if not (around.view(np.uint8) == UNSET).all():
+            raise RuntimeError("a write outside the memory of the launch")
+
+    def group_doubles(self, network: np.ndarray[Any, np.dtype[np.void]]) -> int:
+        """Doubles of state that a crowd needs."""
+        doubles = (ctypes.c_longlong * len(LANES))()
+        pointer = bytes(ctypes.c_void_p(ctypes.addressof(doubles)))
+        arguments = [network.tobytes(), pointer]
+        self.standin.launch("gpustress_clearing_memory", (1, 1, 1), (1, 1, 1), 0, arguments)
+        return doubles[LANES.index(self.crowd.lanes)]
