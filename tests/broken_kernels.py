@@ -73,7 +73,7 @@ class BrokenKernels:
         self.faults = faults
         self.barriers: list[str] = []
         for path in sorted(folder.glob("*.h")):
-            if path.name != "team.h":
+            if path.name != "team.h" and path.name in included(source):
                 path.write_text(self._with_numbers(path.read_text(), barriers))
         for number, fault in enumerate(faults, 1):
             switched = f"(broken == {number} ? ({fault.wrong()}) : ({fault.right}))"
@@ -127,3 +127,14 @@ def replace(path: Path, texts: dict[str, str]) -> None:
         assert source.count(text) == 1, f"{text} stands {source.count(text)} times in {path.name}"
         source = source.replace(text, instead)
     path.write_text(source)
+
+
+def included(source: str) -> set[str]:
+    """The headers that a source of the kernels has, at any remove."""
+    found: set[str] = set()
+    waiting = [source]
+    while waiting:
+        names = re.findall(r'^#include "([\w.]+)"', (KERNELS / waiting.pop()).read_text(), re.MULTILINE)
+        waiting += [name for name in names if name not in found]
+        found.update(names)
+    return found
