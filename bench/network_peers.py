@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpustress import Network
-from gpustress.obligations import Obligations
+from gpustress.obligations import DEFAULT_TOLERANCE, Obligations
 
 AT_REST = 2.0**-51  # of what is due, as in gpustress: an update that moves no payment by more is the last
 NEVA_TOLERANCE = 1e-4  # that its timing is quoted for
@@ -26,35 +26,102 @@ class Cleared:
     updates: NDArray[np.int64]
 
 
-class Scipy:
-    """Eisenberg and Noe's payments by updates p = min(due, own + shares p) from what is due, a shock at a time."""
+@dataclass(frozen=True)
+class ClearedInRounds(Cleared):
+    """The same with the round in which each node defaults, (S, N), and a bound of the error, (S,)."""
+
+    round: NDArray[np.int64]
+    error_bound: Floats
+
+
+class _OneRank:
+    """Debts of one rank as scipy.sparse has them: paid (K,) is what each debtor pays."""
 
     def __init__(self, net: Network):
         owed = Obligations.of(net)
         if len(np.unique(owed.debtor)) < len(owed.debtor):
             raise ValueError("the peers know no ranks")
-        self._debtor, self._due, self._nodes = owed.debtor, owed.due.high, owed.nodes
+        self.debtor, self.due, self.nodes, self.largest = owed.debtor, owed.due.high, owed.nodes, owed.largest
         self.shares = owed.shares
+        self.roundings = 2.0**-53 * (np.diff(self.shares.indptr)[self.debtor] + 6.0)
+
+    def receipts(self, paid: Floats) -> Floats:
+        """What each debtor receives of what is paid."""
+        received: Floats = (self.shares @ paid)[self.debtor]
+        return received
+
+    def of_nodes(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of debtors as of all nodes: 0 for the others."""
+        of_all = np.zeros(self.nodes, dtype=values.dtype)
+        of_all[self.debtor] = values
+        return of_all
+
+
+class Updates(_OneRank):
+    """Payments alone, by updates p = min(due, own + shares p) from what is due, a shock at a time."""
 
     def clear(self, external_assets: Floats) -> Cleared:
         """Clear each row."""
-        results = [self._one(own) for own in external_assets]
+        results = [self._one(own[self.debtor]) for own in external_assets]
         return Cleared(
-            np.array([payments for payments, _ in results]), np.array([count for _, count in results])
+            np.array([self.of_nodes(paid) for paid, _ in results]), np.array([count for _, count in results])
         )
 
     def _one(self, own: Floats) -> tuple[Floats, int]:
-        shares, debtor, due = self.shares, self._debtor, self._due
-        paid, mine, updates = due.copy(), own[debtor], 0
-        moved = np.inf
+        due = self.due
+        paid, updates, moved = due.copy(), 0, np.inf
         while moved > 0.0:
-            after = np.minimum(due, mine + (shares @ paid)[debtor])
+            after = np.minimum(due, own + self.receipts(paid))
             moved = np.max(np.abs(after - paid) - AT_REST * due, initial=0.0)
             paid = after
             updates += 1
-        payments = np.zeros(self._nodes)
-        payments[debtor] = paid
-        return payments, updates
+        return paid, updates
+
+
+class Scipy(_OneRank):
+    """The algorithm of gpustress, a shock at a time: rounds of fictitious defaults, and a bound of the error."""
+
+    def clear(self, external_assets: Floats) -> ClearedInRounds:
+        """Clear each row."""
+        results = [self._one(own[self.debtor]) for own in external_assets]
+        paid, updates, rounds, bounds = zip(*results, strict=True)
+        return ClearedInRounds(
+            np.array([self.of_nodes(each) for each in paid]),
+            np.array(updates),
+            np.array([self.of_nodes(each) for each in rounds]),
+            np.array(bounds),
+        )
+
+    def _one(self, own: Floats) -> tuple[Floats, int, NDArray[np.int64], float]:
+        due, tolerance = self.due, DEFAULT_TOLERANCE * self.due
+        found, paid, updates = np.zeros(len(due), dtype=np.int64), due.copy(), 0
+        while True:
+            has = own + self.receipts(paid)
+            new = (due - has > tolerance) & (found == 0)
+            if not new.any():
+                return paid, updates, found, self._bound(paid, has, found > 0)
+            found[new] = found.max(initial=0) + 1
+            fails, moved = found > 0, np.inf
+            while moved > 0.0:
+                after = np.where(fails, np.minimum(due, own + self.receipts(paid)), due)
+                moved = np.max(np.abs(after - paid) - AT_REST * due, initial=0.0)
+                paid = after
+                updates += 1
+
+    def _bound(self, paid: Floats, has: Floats, fails: NDArray[np.bool_]) -> float:
+        """Of a payment's error: y in proportion to payments with g + A y <= y; infinite where there is none."""
+        due, spare = self.due, has - self.due
+        passes = fails | (spare < 1e-9 * due)
+        rounding = self.roundings * (has + due)
+        change = np.where(passes, np.abs(np.where(fails, np.minimum(due, has), due) - paid) + rounding, 0.0)
+        error = np.where(passes, paid + 1e-3 * due, 0.0)
+        rest = error - np.where(passes, self.receipts(error), 0.0)
+        if not (rest[passes] > 0.0).all():
+            return np.inf
+        error *= np.max(change[passes] / rest[passes], initial=0.0)
+        reach = self.receipts(error) + rounding
+        decided = (passes | (spare >= reach)) & (np.abs(spare + DEFAULT_TOLERANCE * due) > reach)
+        return float(error.max(initial=0.0)) + 2.0**-53 * self.largest if decided.all() else np.inf
 
 
 class Dense:

@@ -1,9 +1,11 @@
 """`python -m bench.networks [--json | --markdown] [--turns N] [--seconds S]`: clearing a batch of shocks, by size.
 
-Every backend that clears networks, against the same updates written with scipy.sparse one shock at a time and, for
-small networks, with a dense matrix for all shocks; and one shock on 200 banks beside the package neva. Below that
-cascades and DebtRank (`spreading`). All take turns in one run, medians count. scipy and NumPy do fewer of the shocks
-where a turn would take too long; times are a shock's. All have to give the same, or there is no table.
+Every backend that clears networks, against the same algorithm written with scipy.sparse one shock at a time
+(`scipy`: rounds of defaults, payments and a bound of their error); against its updates alone, without rounds and bound
+(`updates`) and, for small networks, with a dense matrix for all shocks (`dense`); and one shock on 200 banks beside the
+package neva. Below that cascades and DebtRank (`spreading`). All take turns in one run, medians count. The peers and
+NumPy do fewer of the shocks where a turn would take too long; times are a shock's. All have to give the same, or there
+is no table.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from gpustress.backends.base import ClearsNetworks
 
 from .ceiling import Ceiling
 from .machine import machine_name, versions
-from .network_peers import Dense, Neva, Scipy
+from .network_peers import Dense, Neva, Scipy, Updates
 from .spreading import Spreading, spreading, table_of
 from .timing import in_turns, medians, seconds_of
 
 SIZES = {100: 1000, 1_000: 1000, 10_000: 1000, 100_000: 100}  # shocks, by nodes
 DEGREE = 10  # debts of a node, in the mean
 DENSE_MOST = 1000  # nodes
-SLOW = ("scipy", "numpy")  # clear fewer shocks in a turn
+PEERS = ("scipy", "updates", "dense")
+SLOW = ("scipy", "updates", "numpy")  # clear fewer shocks in a turn
+OVER = ("scipy", "updates")  # that backends are compared with in the table
 AGREE = 1e-11  # of the largest that a node owes
 PEER_SHOCKS = 8  # that scipy lets spread in a turn
 BANKS = 200  # that neva is timed on
@@ -95,9 +99,9 @@ class Networks:
     def table(self) -> str:
         """In Markdown."""
         names = list(dict.fromkeys(name for size in self.sizes for name in size.seconds))
-        backends = [name for name in names if name not in ("scipy", "dense")]
+        backends = [name for name in names if name not in PEERS]
         heads = ["nodes", "edges", "shocks", "default", "updates", *(f"{name}, µs a shock" for name in names)]
-        heads += [f"{name} over scipy" for name in backends]
+        heads += [f"{name} over {peer}" for name in backends for peer in OVER]
         heads += [f"{name}, share of bandwidth" for name in backends]
         lines = [f"| {' | '.join(heads)} |", f"|{'---:|' * len(heads)}"]
         for size in self.sizes:
@@ -106,7 +110,7 @@ class Networks:
                 f"{size.updates:.1f}",
             ]  # fmt: skip
             cells += [f"{size.seconds[name] * 1e6:,.1f}" if name in size.seconds else "" for name in names]
-            cells += [f"{size.seconds['scipy'] / size.seconds[name]:.1f}" for name in backends]
+            cells += [f"{size.seconds[peer] / size.seconds[name]:.1f}" for name in backends for peer in OVER]
             cells += [f"{size.bandwidth_share[name]:.0%}" for name in backends]
             lines.append(f"| {' | '.join(cells)} |")
         quoted = "" if self.one_shock.neva_installed else " (quoted: it is not installed)"
@@ -172,8 +176,9 @@ def measure(nodes: int, shocks: int, ceiling: Ceiling, turns: int, seconds: floa
     contenders: dict[str, Callable[[Floats], Floats]] = {
         name: partial(clear, net) for name, clear in clearing_backends().items()
     }
-    scipy = Scipy(net)
+    scipy, plain = Scipy(net), Updates(net)
     contenders["scipy"] = lambda rows: scipy.clear(rows).payments
+    contenders["updates"] = lambda rows: plain.clear(rows).payments
     if nodes <= DENSE_MOST:
         dense = Dense(net)
         contenders["dense"] = lambda rows: dense.clear(rows).payments
@@ -186,8 +191,8 @@ def measure(nodes: int, shocks: int, ceiling: Ceiling, turns: int, seconds: floa
     threads = len(os.sched_getaffinity(0))
     measured = medians(in_turns({**timed, "bandwidth": lambda: ceiling.bandwidth(threads)}, turns))
     bandwidth = measured.pop("bandwidth")
-    counted = scipy.clear(rows["scipy"])
-    cleared = gs.clear(net, rows["scipy"])
+    counted = plain.clear(rows["updates"])
+    cleared = gs.clear(net, rows["updates"])
     updates, edges = float(counted.updates.mean()), len(net.amount)
     traffic = updates * 8.0 * (edges + 2.0 * nodes)
     found = Size(
@@ -290,7 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     only.add_argument("--markdown", action="store_true", help="print the table alone")
     parser.add_argument("--turns", type=int, default=5, help="of each contender")
     parser.add_argument(
-        "--seconds", type=float, default=1.0, help="that a turn of scipy takes at most, about"
+        "--seconds", type=float, default=1.0, help="that a turn of each peer takes at most, about"
     )
     parser.add_argument("--nodes", type=int, nargs="*", default=list(SIZES), help="sizes of networks")
     parser.add_argument("--shocks", type=int, help="in a batch, whatever the size")

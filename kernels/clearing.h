@@ -12,11 +12,11 @@ constexpr double DEFAULT_TOLERANCE = 1e-12;
 constexpr double NEARLY_SHORT = 1e-9;   // who has less than this share to spare is taken to pass errors on
 
 #define GPUSTRESS_CLEARING_ARRAYS(X) \
-    X(lack, n.nodes) X(need, n.nodes) X(loss, n.nodes) X(own_error, n.nodes) X(error, n.nodes) X(reach, n.nodes) \
+    X(lack, n.nodes) X(need, n.obligations) X(loss, n.nodes) X(own_error, n.nodes) X(error, n.nodes) X(reach, n.nodes) \
     X(unpaid, n.obligations + 1) X(passed, n.obligations + 1) X(fresh, n.most_in_chunk)
 
 // lack: what a node has less than it owes while all others pay in full, negative: to spare; need: the same once its default costs
-// are taken off, of open nodes; loss: what it does not get of its claims; unpaid: of each open obligation; error: a bound of
+// are taken off, of open nodes, at the place of their first obligation; loss: what it does not get of its claims; unpaid: of each open obligation, at its place; error: a bound of
 // the error of a node's payments, of which `passed` falls on each obligation; fresh: what a chunk of nodes comes to.
 struct ClearingState {
 #define X(name, count) Lanes<real> name;
@@ -35,8 +35,9 @@ GPUSTRESS_FUNCTION integer clearing_lane_size(const Network& n) {
     return size;
 }
 GPUSTRESS_FUNCTION integer clearing_shared_size(const Network& n, int lane_words) {
-    const integer words = open_size(n) + (integer)CHUNKS * chunk_nodes(n) + n.nodes + CHUNKS + 3 * (integer)lane_words * n.nodes;
-    return open_size(n) + GUARD + (words + 7 * GUARD + 1) / 2 + (n.obligations + GUARD + 7) / 8;
+    const integer rows = (integer)CHUNKS * chunk_nodes(n) + GUARD;
+    const integer words = open_size(n) + rows + CHUNKS + 1 + n.obligations + 3 * (integer)lane_words * n.nodes + 6 * GUARD;
+    return open_size(n) + GUARD + (integer)sizeof(OpenRow) / 8 * rows + (words + 1) / 2;
 }
 
 template <class Crowd>
@@ -47,16 +48,15 @@ GPUSTRESS_FUNCTION ClearingState clearing_state_in(const Crowd& crowd, double* m
     GPUSTRESS_CLEARING_ARRAYS(X)
 #undef X
     s.open.share = reinterpret_cast<double*>(of_lane);
-    s.open.column = reinterpret_cast<index32*>(guarded(s.open.share + open_size(n)));
+    s.open.rows = reinterpret_cast<OpenRow*>(guarded(s.open.share + open_size(n)));
+    s.open.column = reinterpret_cast<index32*>(guarded(s.open.rows + (integer)CHUNKS * chunk_nodes(n)));
     s.open.nodes = guarded(s.open.column + open_size(n));
-    s.open.row_size = guarded(s.open.nodes + CHUNKS * chunk_nodes(n));
-    s.open.count = guarded(s.open.row_size + n.nodes);
-    unsigned* bits = reinterpret_cast<unsigned*>(guarded(s.open.count + CHUNKS));
+    s.open.count = guarded(s.open.nodes + (integer)CHUNKS * chunk_nodes(n));
+    s.open.place = guarded(s.open.count + CHUNKS + 1);
+    unsigned* bits = reinterpret_cast<unsigned*>(guarded(s.open.place + n.obligations));
     s.fails = crowd.array(bits, n.nodes);
     s.varies = crowd.array(bits, n.nodes);
     s.passes = crowd.array(bits, n.nodes);
-    s.open.is_open = reinterpret_cast<code8*>(bits);
-    guarded(s.open.is_open + n.obligations);
     return s;
 }
 
@@ -84,17 +84,23 @@ GPUSTRESS_FUNCTION real between(real x, double top) { return smaller(larger(x, a
 // than makes a default.
 GPUSTRESS_FUNCTION real lacking_of(const Network& n, const Clearing& job, const ClearingState& s, int i, real loss) {
     const mask fails = mask_of(s.fails[i]);
-    const real lacks = fused(select(fails, all_lanes(job.beta), all_lanes(1.0)), loss, s.need[i]);
+    const real lacks = fused(select(fails, all_lanes(job.beta), all_lanes(1.0)), loss, s.need[s.open.place[n.first[i]]]);
     return select(!fails & lacks_much(n, i, lacks), all_lanes(0.0), between(lacks, n.total[i]));
 }
 // Of this, what falls on an obligation, the most junior first.
 GPUSTRESS_FUNCTION real part_of(const Network& n, index32 k, real lacking) { return between(lacking - all_lanes(n.junior[k]), n.due[k]); }
 
-// Set what a node needs, as its lanes have defaulted or not.
+// Nothing that an open node owes is unpaid.
+GPUSTRESS_FUNCTION void pay_in_full(const Network& n, const ClearingState& s, int i) {
+    const index32 places = places_of(n, s.open, i);
+    for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[places + k] = all_lanes(0.0);
+}
+
+// Set what an open node needs, as its lanes have defaulted or not.
 GPUSTRESS_FUNCTION void set_need(const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks, int i) {
     const real reduced = fused(all_lanes(job.alpha), own_of(job, shocks, i), all_lanes(job.beta * n.claims[i]));
     const real as_it_is = select(mask_of(s.varies[i]), s.lack[i], all_lanes(-infinity()));
-    s.need[i] = select(mask_of(s.fails[i]), all_lanes(n.total[i]) - reduced, as_it_is);
+    s.need[s.open.place[n.first[i]]] = select(mask_of(s.fails[i]), all_lanes(n.total[i]) - reduced, as_it_is);
 }
 
 template <class Crowd>
@@ -109,7 +115,8 @@ GPUSTRESS_STEP void begin_clearing(const Crowd& crowd, const Network& n, const C
         if (!starts_in_default) return;
         open_node(crowd, n, s.open, i);
         set_need(n, job, s, shocks, i);
-        for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = all_lanes(n.due[k]);
+        const index32 places = places_of(n, s.open, i);
+        for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[places + k] = all_lanes(n.due[k]);
     });
 }
 
@@ -132,12 +139,13 @@ GPUSTRESS_STEP Found find_defaults(const Crowd& crowd, const Network& n, const C
         found.near_defaults = found.near_defaults | near;
         s.fails[i] |= lane_bits(defaults);
         s.varies[i] |= lane_bits(defaults | near);
-        set_need(n, job, s, shocks, i);
         for (int lane = 0; lane < shocks.lanes; ++lane)
             if (lane_of(defaults, lane)) job.round[place_of(job, shocks, lane, i)] = (index32)lane_of(rounds, lane) + 1;
-        if (is_open(n, s.open, i)) return;
-        open_node(crowd, n, s.open, i);
-        for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = all_lanes(0.0);
+        if (!is_open(n, s.open, i)) {
+            open_node(crowd, n, s.open, i);
+            pay_in_full(n, s, i);
+        }
+        set_need(n, job, s, shocks, i);
     });
     return {crowd.across(found.defaults), crowd.across(found.near_defaults)};
 }
@@ -167,20 +175,23 @@ GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const 
         for (int chunk = 0; chunk < CHUNKS; ++chunk) {
             const Lanes<real> fresh = s.fresh;
             const index32 base = n.first[chunk * chunk_nodes(n) < n.nodes ? chunk * chunk_nodes(n) : n.nodes];
-            each_open(crowd, n, s.open, chunk, [&](int i) {
-                const real loss = reaching(n, s.open, s.unpaid, i), least = all_lanes(AT_REST * n.total[i]);
-                const real lacking = crowd.some(mask_of(s.fails[i] ^ s.varies[i])) ? lacking_of(n, job, s, i, loss)
-                                                                                  : between(fused(beta, loss, s.need[i]), n.total[i]);
-                const index32 begin = n.first[i], end = RANKED ? n.first[i + 1] : begin + 1;
+            each_open(crowd, n, s.open, chunk, [&](const OpenRow& row) {
+                const int i = row.node;
+                const real loss = reaching(s.open, s.unpaid, row), least = all_lanes(AT_REST * row.total);
+                const real lacking = crowd.some(mask_of(s.fails[i] ^ s.varies[i]))
+                                         ? lacking_of(n, job, s, i, loss)
+                                         : between(fused(beta, loss, s.need[row.places + row.first]), row.total);
+                const index32 begin = row.first, end = RANKED ? n.first[i + 1] : begin + 1;
                 for (index32 k = begin; k < end; ++k) {
-                    const real before = s.unpaid[k], after = part_of(n, k, lacking);
+                    // Who has one obligation leaves so much of it unpaid as it lacks.
+                    const real before = s.unpaid[row.places + k], after = RANKED ? part_of(n, k, lacking) : lacking;
                     moves = moves | (moving & (size_of(after - before) > least));
                     fresh[k - base] = select(moving, after, before);
                 }
             });
-            each_open(crowd, n, s.open, chunk, [&](int i) {
-                const index32 begin = n.first[i], end = RANKED ? n.first[i + 1] : begin + 1;
-                for (index32 k = begin; k < end; ++k) s.unpaid[k] = fresh[k - base];
+            each_open(crowd, n, s.open, chunk, [&](const OpenRow& row) {
+                const index32 begin = row.first, end = RANKED ? n.first[row.node + 1] : begin + 1;
+                for (index32 k = begin; k < end; ++k) s.unpaid[row.places + k] = fresh[k - base];
             });
         }
         moving = crowd.across(moves);
@@ -197,11 +208,11 @@ GPUSTRESS_FUNCTION real rounding_of(const Network& n, const ClearingState& s, in
 
 // Which of its obligations a change of a node's payments falls on.
 GPUSTRESS_FUNCTION void pass_error(const Network& n, const ClearingState& s, int i, real error, Lanes<real> passed) {
-    const index32 begin = n.first[i], end = n.first[i + 1];
+    const index32 begin = n.first[i], end = n.first[i + 1], places = places_of(n, s.open, i);
     for (index32 k = begin; k < end; ++k) {
-        const real unpaid = s.unpaid[k], nothing = all_lanes(0.0), due = all_lanes(n.due[k]);
+        const real unpaid = s.unpaid[places + k], nothing = all_lanes(0.0), due = all_lanes(n.due[k]);
         const mask last = k + 1 == end ? unpaid <= nothing : no_lane(), first = k == begin ? unpaid >= due : no_lane();
-        passed[k] = select(((unpaid > nothing) & (unpaid < due)) | last | first, error, nothing);
+        passed[places + k] = select(((unpaid > nothing) & (unpaid < due)) | last | first, error, nothing);
     }
 }
 
@@ -210,7 +221,8 @@ GPUSTRESS_FUNCTION real rate_of(const Clearing& job, const ClearingState& s, int
 }
 GPUSTRESS_FUNCTION real unpaid_by(const Network& n, const ClearingState& s, int i) {
     real sum = all_lanes(0.0);
-    for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) sum = sum + s.unpaid[k];
+    const index32 places = places_of(n, s.open, i);
+    for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) sum = sum + s.unpaid[places + k];
     return sum;
 }
 
@@ -229,12 +241,13 @@ GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, cons
         if (!crowd.some(passes)) return;
         if (!is_open(n, s.open, i)) {
             open_node(crowd, n, s.open, i);
-            s.need[i] = s.lack[i];
-            for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[k] = nothing;
+            pay_in_full(n, s, i);
+            s.need[s.open.place[n.first[i]]] = s.lack[i];
         }
     });
     gather_open(crowd, n, s.open);
-    each_open(crowd, n, s.open, [&](int i) {
+    each_open(crowd, n, s.open, [&](const OpenRow& row) {
+        const int i = row.node;
         const real unpaid = unpaid_by(n, s, i), gap = size_of(lacking_of(n, job, s, i, s.loss[i]) - unpaid);
         const mask passes = mask_of(s.passes[i]);
         s.own_error[i] = select(passes, gap + rounding_of(n, s, i), nothing);
@@ -243,15 +256,17 @@ GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, cons
     });
     real factor = nothing;
     mask fails = no_lane();
-    each_open(crowd, n, s.open, [&](int i) {
+    each_open(crowd, n, s.open, [&](const OpenRow& row) {
+        const int i = row.node;
         const mask passes = mask_of(s.passes[i]);
-        const real rest = s.error[i] - rate_of(job, s, i) * reaching(n, s.open, s.passed, i);
+        const real rest = s.error[i] - rate_of(job, s, i) * reaching(s.open, s.passed, row);
         const mask holds = rest > all_lanes(LEAST_SHARE) * s.error[i];
         fails = fails | (passes & !holds);
         factor = larger(factor, select(passes & holds, s.own_error[i] / rest, nothing));
     });
     factor = all_lanes(1.0 + 0x1p-20) * crowd.largest(factor);
-    each_open(crowd, n, s.open, [&](int i) {
+    each_open(crowd, n, s.open, [&](const OpenRow& row) {
+        const int i = row.node;
         s.error[i] = factor * s.error[i];
         pass_error(n, s, i, s.error[i], s.passed);
     });
@@ -267,22 +282,27 @@ GPUSTRESS_STEP mask bound_by_updates(const Crowd& crowd, const Network& n, const
         s.error[i] = error;
         pass_error(n, s, i, error, s.passed);
     };
-    each_open(crowd, n, s.open, [&](int i) { pass(i, select(moving, s.own_error[i], s.error[i])); });
+    each_open(crowd, n, s.open, [&](const OpenRow& row) { pass(row.node, select(moving, s.own_error[row.node], s.error[row.node])); });
     for (int update = 1; update <= MOST_UPDATES && crowd.some(moving); ++update) {
-        each_open(crowd, n, s.open, [&](int i) {
-            const real after = fused(rate_of(job, s, i), reaching(n, s.open, s.passed, i), s.own_error[i]);
+        each_open(crowd, n, s.open, [&](const OpenRow& row) {
+            const int i = row.node;
+            const real after = fused(rate_of(job, s, i), reaching(s.open, s.passed, row), s.own_error[i]);
             s.error[i] = select(moving & mask_of(s.passes[i]), after, s.error[i]);
         });
-        each_open(crowd, n, s.open, [&](int i) { pass(i, s.error[i]); });
+        each_open(crowd, n, s.open, [&](const OpenRow& row) { pass(row.node, s.error[row.node]); });
         if (update & (update - 1)) continue;  // it is looked at now and then
         mask exceeds = no_lane();
-        each_open(crowd, n, s.open, [&](int i) {
-            const real received = two * reaching(n, s.open, s.passed, i);
+        each_open(crowd, n, s.open, [&](const OpenRow& row) {
+            const int i = row.node;
+            const real received = two * reaching(s.open, s.passed, row);
             const mask within = s.own_error[i] + rate_of(job, s, i) * received <= two * s.error[i];
             exceeds = exceeds | (mask_of(s.passes[i]) & !within);
         });
         const mask found = moving & !crowd.across(exceeds);
-        each_open(crowd, n, s.open, [&](int i) { pass(i, select(found, two * s.error[i], s.error[i])); });
+        each_open(crowd, n, s.open, [&](const OpenRow& row) {
+            const int i = row.node;
+            pass(i, select(found, two * s.error[i], s.error[i]));
+        });
         moving = moving & !found;
     }
     return lanes & !moving;
@@ -301,9 +321,10 @@ GPUSTRESS_STEP real shown_bound(const Crowd& crowd, const Network& n, const Clea
         const real reach = s.reach[i] + rounding_of(n, s, i), bound = s.error[i], spare = -(s.lack[i] + s.loss[i]);
         decides = decides | !(mask_of(s.passes[i]) | (spare >= reach));
         decides = decides | !(size_of(spare + all_lanes(DEFAULT_TOLERANCE * n.total[i])) > reach);
+        largest = larger(largest, bound);
+        if (!is_open(n, s.open, i)) return;
         for (index32 k = n.first[i]; k + 1 < n.first[i + 1]; ++k)  // where another rank begins
             decides = decides | !((size_of(unpaid_by(n, s, i) - all_lanes(n.junior[k])) > bound) | (bound == nothing));
-        largest = larger(largest, bound);
     });
     return select(crowd.across(decides), all_lanes(infinity()), crowd.largest(largest) + all_lanes(ROUNDOFF * n.largest));
 }

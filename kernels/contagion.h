@@ -64,13 +64,15 @@ GPUSTRESS_FUNCTION NodeSet node_set_in(double*& memory, const Exposures& n) {
     memory = reinterpret_cast<double*>(guarded(set.words + words_for(words_for(n.nodes))));
     return set;
 }
-GPUSTRESS_FUNCTION ContagionState contagion_state_in(double* memory, const Exposures& n) {
+template <class Crowd>
+GPUSTRESS_FUNCTION ContagionState contagion_state_in(const Crowd& crowd, double* memory, const Exposures& n) {
     ContagionState s;
-    s.arrived = reinterpret_cast<real*>(memory);
-    s.value = guarded(s.arrived + n.nodes);
-    s.share = guarded(s.value + n.nodes);
-    s.other = guarded(s.share + n.nodes);
-    double* shared = reinterpret_cast<double*>(guarded(s.other + n.nodes));
+    real* of_lane = reinterpret_cast<real*>(memory);
+    s.arrived = crowd.array(of_lane, n.nodes);
+    s.value = crowd.array(of_lane, n.nodes);
+    s.share = crowd.array(of_lane, n.nodes);
+    s.other = crowd.array(of_lane, n.nodes);
+    double* shared = reinterpret_cast<double*>(of_lane);
     s.hit = node_set_in(shared, n);
     s.sends = node_set_in(shared, n);
     s.reached = node_set_in(shared, n);
@@ -100,9 +102,9 @@ GPUSTRESS_FUNCTION void each_hit(const Crowd& crowd, const Exposures& n, const C
 // What arrives in round 0.
 template <class Crowd>
 GPUSTRESS_STEP void begin_contagion(const Crowd& crowd, const Contagion& job, const ContagionState& s, const ShockLanes& shocks) {
-    for (int lane = 0; lane < shocks.lanes; ++lane) {
-        const integer shock = shocks.first + lane, begin = job.start[shock];
-        crowd.each((int)(job.start[shock + 1] - begin), [&](int e) {
+    for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
+        const integer shock = shocks.first + lane, begin = lane < shocks.lanes ? job.start[shock] : 0;
+        crowd.each(lane < shocks.lanes ? (int)(job.start[shock + 1] - begin) : 0, [&](int e) {
             const index32 i = job.node[begin + e];
             set_lane(s.arrived[i], lane, job.loss[begin + e]);
             if (job.imposed) set_lane(s.other[i], lane, 1.0);

@@ -81,7 +81,7 @@ integer64 spread_group(const ::Exposures& exposures, const ::Contagion& in_job, 
     const Exposures& n = reinterpret_cast<const Exposures&>(exposures);
     const Contagion& job = reinterpret_cast<const Contagion&>(in_job);
     const ShockLanes shocks = shock_lanes(job, group);
-    const ContagionState state = contagion_state_in(memory, n);
+    const ContagionState state = contagion_state_in(Crowd{}, memory, n);
     const mask moving = spread_losses(Crowd{}, n, job, state, shocks);
     for (int lane = 0; lane < shocks.lanes; ++lane) job.moving[shocks.first + lane] = lane_of(moving, lane);
     return count_cells(n, job, state, shocks);
@@ -90,7 +90,7 @@ integer64 spread_group(const ::Exposures& exposures, const ::Contagion& in_job, 
 void collect_group(const ::Exposures& exposures, const ::Contagion& in_job, integer64 group, double* memory, const ::Cells& cells) {
     const Exposures& n = reinterpret_cast<const Exposures&>(exposures);
     const Contagion& job = reinterpret_cast<const Contagion&>(in_job);
-    collect_cells(n, job, contagion_state_in(memory, n), shock_lanes(job, group), reinterpret_cast<const Cells&>(cells));
+    collect_cells(n, job, contagion_state_in(Crowd{}, memory, n), shock_lanes(job, group), reinterpret_cast<const Cells&>(cells));
 }
 
 }  // namespace

@@ -81,7 +81,8 @@ struct Crowd {
         return found;
     }
     GPUSTRESS_METHOD mask across(mask m) const { return largest(m ? 1.0 : 0.0) > 0.0; }
-    GPUSTRESS_METHOD int take_place(int* count) const { return atomicAdd(count, 1); }
+    // The first of so many places, which nobody else gets.
+    GPUSTRESS_METHOD int take_places(int* taken, int count) const { return atomicAdd(taken, count); }
     // An array of so many items for each lane, at `place`, which then lies behind it.
     template <class T>
     GPUSTRESS_METHOD Lanes<T> array(T*& place, integer count) const {
@@ -109,7 +110,11 @@ struct Crowd {
     GPUSTRESS_METHOD bool some(mask m) const { return some_lane(m); }
     GPUSTRESS_METHOD real largest(real x) const { return x; }
     GPUSTRESS_METHOD mask across(mask m) const { return m; }
-    GPUSTRESS_METHOD int take_place(int* count) const { return (*count)++; }
+    GPUSTRESS_METHOD int take_places(int* taken, int count) const {
+        const int first = *taken;
+        *taken += count;
+        return first;
+    }
     template <class T>
     GPUSTRESS_METHOD Lanes<T> array(T*& place, integer count) const {
         const Lanes<T> made = place;

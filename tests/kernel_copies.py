@@ -48,13 +48,18 @@ class CopiedBackend(NativeBackend):
 
 
 class Level(ctypes.Structure):
-    """As kernels/native.h has it; what tests of a single function call is left out."""
+    """As kernels/native.h has it; what is not called is a mere pointer."""
 
     _fields_ = [
         ("name", c_char_p),
         ("lanes", c_int),
         ("memory", CFUNCTYPE(c_longlong, c_void_p)),
         ("simulate", CFUNCTYPE(None, *[c_void_p] * 2, *[c_longlong] * 2, *[c_void_p] * 3)),
+        ("elementary", c_void_p),
+        ("philox", c_void_p),
+        ("clearing_memory", CFUNCTYPE(c_longlong, c_void_p)),
+        ("severity", c_void_p),
+        ("clear", CFUNCTYPE(None, *[c_void_p] * 2, c_longlong, c_void_p)),
     ]
 
 
@@ -80,8 +85,24 @@ class Kernels:
         program = packed("Program", arrays | sizes)
         traced = packed("Trace", trace) if trace else None
         job = packed("Job", request | result | {"trace": traced})
-        room = np.empty(self._level.memory(program.ctypes.data) + ALIGNMENT // 8)
-        start = -(-room.ctypes.data // ALIGNMENT) * ALIGNMENT
+        _room, start = memory(self._level.memory(program.ctypes.data))
         groups = -(-request["paths"] // self._level.lanes) * sizes["scenarios"]
         counts = (result[name].ctypes.data for name in ("exact_finishes", "updates"))
         self._level.simulate(program.ctypes.data, job.ctypes.data, 0, groups, start, *counts)
+
+    def clearing_bytes(self, _: str, network: dict[str, Any]) -> int:
+        return 8 * int(self._level.clearing_memory(packed("Network", network).ctypes.data))
+
+    def clear(self, _: str, network: dict[str, Any], job: dict[str, Any], __: int) -> None:
+        given, shocks = packed("Network", network), job["shocks"]
+        placed = {"shock_stride": network["nodes"], "node_stride": 1}
+        clearing = packed("Clearing", job | placed | {"order": np.arange(shocks, dtype=np.int32)})
+        _room, start = memory(self._level.clearing_memory(given.ctypes.data))
+        for group in range(-(-shocks // self._level.lanes)):
+            self._level.clear(given.ctypes.data, clearing.ctypes.data, group, start)
+
+
+def memory(doubles: int) -> tuple[NDArray[np.float64], int]:
+    """So many doubles, and the address in them that is aligned for a thread."""
+    room = np.empty(doubles + ALIGNMENT // 8)
+    return room, -(-room.ctypes.data // ALIGNMENT) * ALIGNMENT

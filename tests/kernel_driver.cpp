@@ -1,5 +1,5 @@
-// Simulates a block, or lets losses spread, as a file says, and writes the outcome to another: the kernels for another processor or under a
-// sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
+// Simulates a block, clears a network or lets losses spread, as a file says, and writes the outcome to another: the kernels for
+// another processor or under a sanitizer, where Python can't load them. kernel_driver.py writes the one and reads the other.
 //
 //     kernel_driver LEVEL THREADS QUESTION OUTCOME
 //
@@ -15,6 +15,7 @@
 
 #include "exposures.h"
 #include "levels.h"
+#include "network.h"
 #include "program.h"
 #include "threads.h"
 
@@ -89,6 +90,19 @@ struct Question {
         return j;
     }
 
+    bool has_network() const { return arrays.count("network.nodes") != 0; }
+
+    Network network() const {
+        Network n{};
+#define X(type, name) n.name = static_cast<type>(number<stored<type>>("network." #name));
+        GPUSTRESS_NETWORK_NUMBERS(X)
+#undef X
+#define X(type, name) n.name = pointer<type>("network." #name);
+        GPUSTRESS_NETWORK_ARRAYS(X)
+#undef X
+        return n;
+    }
+
     bool is_contagion() const { return arrays.count("exposures.nodes") != 0; }
 
     Exposures exposures() const {
@@ -100,6 +114,21 @@ struct Question {
         GPUSTRESS_EXPOSURES_ARRAYS(X)
 #undef X
         return n;
+    }
+
+    Clearing clearing() const {
+        Clearing c{};
+        c.alpha = number<double>("job.alpha");
+        c.beta = number<double>("job.beta");
+        c.least = static_cast<index32>(number<integer64>("job.least"));
+        c.shocks = number<integer64>("job.shocks");
+        c.shock_stride = number<integer64>("network.nodes");
+        c.node_stride = 1;
+        c.external_assets = pointer<double>("job.external_assets");
+#define X(type, name) c.name = pointer<type>("outcome." #name);
+        X(double, payments) X(double, equity) X(index32, round) X(index32, rounds) X(double, error_bound)
+#undef X
+        return c;
     }
 
     Contagion contagion() const {
@@ -152,6 +181,10 @@ void spread(const Level& level, int threads, Question& question) {
                  question.added<double>("outcome.other", count)});
 }
 
+void clear(const Level& level, int threads, const Question& question) {
+    clear_groups(level, question.network(), question.clearing(), threads, [] { return false; });
+}
+
 void simulate(const Level& level, int threads, const Question& question) {
     Job job = question.job();
     Trace trace{};
@@ -171,6 +204,8 @@ int main(int count, char** arguments) {
     const int threads = std::atoi(arguments[2]);
     if (question.is_contagion())
         spread(level, threads, question);
+    else if (question.has_network())
+        clear(level, threads, question);
     else
         simulate(level, threads, question);
     question.write(arguments[4]);

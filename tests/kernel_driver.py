@@ -5,6 +5,7 @@ What `build_driver` gives stands in for the compiled module of the native backen
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gpustress as gs
+from gpustress.backends.base import ClearingOutcome
 from gpustress.backends.native import NativeBackend, backend
 from needs import require_backend
 
@@ -68,6 +70,16 @@ class DrivenKernels:
         for group in ("outcome", "trace"):
             for name, array in groups[group].items():
                 array[...] = np.frombuffer(given[f"{group}.{name}"], array.dtype).reshape(array.shape)
+
+    def clearing_bytes(self, level: str, network: dict[str, Any]) -> int:
+        return 1  # as many threads as are asked for
+
+    def clear(self, level: str, network: dict[str, Any], job: dict[str, Any], threads: int) -> None:
+        outcome = {field.name: job[field.name] for field in dataclasses.fields(ClearingOutcome)}
+        asked = {name: value for name, value in job.items() if name not in outcome}
+        given = self._answer(level, {"network": network, "job": asked, "outcome": outcome}, threads)
+        for name, array in outcome.items():
+            array[...] = np.frombuffer(given[f"outcome.{name}"], array.dtype).reshape(array.shape)
 
     def contagion_bytes(self, level: str, exposures: dict[str, Any]) -> int:
         return 1  # as many threads as are asked for

@@ -23,7 +23,7 @@ extern "C" void spread_dense(const Exposures* exposures, const Contagion* contag
         const integer left = job.shocks - first;
         const ShockLanes shocks = {first, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES};
         std::memset(memory, 0, doubles * sizeof(double));
-        const ContagionState state = contagion_state_in(memory, n);
+        const ContagionState state = contagion_state_in(Threads{}, memory, n);
         const mask moving = spread_losses(Threads{}, n, job, state, shocks);
         for (int lane = 0; lane < shocks.lanes; ++lane) {
             job.moving[first + lane] = lane_of(moving, lane);

@@ -12,6 +12,7 @@ import pytest
 import build
 import strategies
 from bits import differing_arrays
+from clearing_cases import clearing_cases, differing_clearings
 from gpustress.backends import self_test
 from gpustress.backends.base import Block
 from gpustress.backends.native import NativeBackend
@@ -64,6 +65,13 @@ def test_aarch64_gives_the_same_bits(kernels: DrivenKernels, lanes: int, name: s
     program, block = programs()[name], Block(7, 5, 9)
     emulated = over(kernels, f"lanes_{lanes}", threads=2).simulate(program, block)
     assert differing_arrays(emulated, NativeBackend().simulate(program, block)) == []
+
+
+@pytest.mark.parametrize("name", clearing_cases())
+@pytest.mark.parametrize("lanes", LANES)
+def test_aarch64_clears_to_the_same_bits(kernels: DrivenKernels, lanes: int, name: str) -> None:
+    emulated = over(kernels, f"lanes_{lanes}", threads=2)
+    assert differing_clearings(clearing_cases()[name], emulated, NativeBackend()) == []
 
 
 def test_two_lanes_are_one_vector_of_neon(kernels: DrivenKernels, folder: Path) -> None:

@@ -14,7 +14,7 @@ from scipy import sparse
 import gpustress as gs
 from bench import networks, spreading
 from bench.compiled import compiler
-from bench.network_peers import Dense, Neva, Scipy
+from bench.network_peers import Dense, Neva, Scipy, Updates
 from needs import require
 
 
@@ -29,10 +29,23 @@ def test_peers_and_backends_clear_alike(net: gs.Network) -> None:
     assert 0.05 < ours.defaulted.mean() < 0.6, "a job in which nobody defaults, or everybody, shows little"
     found = {name: clear(net, shocks) for name, clear in networks.clearing_backends().items()}
     assert "numpy" in found
-    found |= {"scipy": Scipy(net).clear(shocks).payments, "dense": Dense(net).clear(shocks).payments}
+    peers = {"scipy": Scipy(net), "updates": Updates(net), "dense": Dense(net)}
+    found |= {name: peer.clear(shocks).payments for name, peer in peers.items()}
     networks.check_agreement(net, {"ours": ours.payments} | found)
     with pytest.raises(RuntimeError, match="scipy and ours differ by"):
         networks.check_agreement(net, {"ours": ours.payments, "scipy": found["scipy"] * (1.0 + 1e-9)})
+
+
+def test_the_peer_does_and_reaches_what_ours_does(net: gs.Network) -> None:
+    shocks = networks.random_shocks(net, 20)
+    ours, theirs = gs.clear(net, shocks), Scipy(net).clear(shocks)
+    assert ours.rounds.max() > 1
+    assert (theirs.round == ours.round).all()
+    largest = float((net.liabilities.sum(axis=1) + net.external_liabilities).max())
+    assert (
+        np.abs(theirs.payments - ours.payments).max(axis=1) <= theirs.error_bound + ours.error_bound
+    ).all()
+    assert (theirs.error_bound <= 1e-12 * largest).all()
 
 
 def test_updates_are_counted_until_no_payment_moves(net: gs.Network) -> None:
@@ -41,7 +54,7 @@ def test_updates_are_counted_until_no_payment_moves(net: gs.Network) -> None:
         {"debtor": ["a", "b", "c"], "creditor": ["b", "c", "d"], "amount": [2.0, 2.0, 2.0]},
         {"name": ["a", "b", "c", "d"], "external_assets": [1.0, 0.0, 0.0, 0.0]},
     )
-    found = Scipy(chain).clear(np.array([[1.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]]))
+    found = Updates(chain).clear(np.array([[1.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]]))
     assert found.updates.tolist() == [4, 1]
     assert found.payments.tolist() == [[1.0, 1.0, 1.0, 0.0], [2.0, 2.0, 2.0, 0.0]]
 
@@ -115,7 +128,7 @@ def test_the_bench_prints_a_table_and_a_line_of_json(
     backends = list(networks.clearing_backends())
     assert [size["nodes"] for size in told["sizes"]] == [30, 40]
     for size in told["sizes"]:
-        assert set(size["seconds"]) == {*backends, "scipy", "dense"}
+        assert set(size["seconds"]) == {*backends, *networks.PEERS}
         assert set(size["bandwidth_share"]) == set(backends)
     kinds = [(row["kind"], row["nodes"], row["shocks"]) for row in told["spreading"]]
     assert kinds == [(kind, nodes, 6) for nodes in (30, 40) for kind in ("cascade", "debtrank")]

@@ -29,7 +29,7 @@ FAULTS = (
         "0 * lanes",
     ),
     Fault("lanes share an array", "team.h", "place + lane", "lane", "0"),
-    Fault("a place taken twice", "team.h", "atomicAdd(count, 1)", "atomicAdd(count, 1)", "*count"),
+    Fault("a place taken twice", "team.h", "atomicAdd(taken, count)", "atomicAdd(taken, count)", "*taken"),
 )
 
 # Barriers without which nothing goes wrong, because before the next one no thread touches what another wrote. They are

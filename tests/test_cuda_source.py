@@ -111,3 +111,28 @@ def test_local_memory_would_be_seen() -> None:
     assert usage.registers <= 32
     assert usage.stack >= 16 * 8
     assert usage.spilled > 0
+
+
+SPREADING = """
+#include "contagion.h"
+extern "C" __global__ void __launch_bounds__(256, 2)
+spread(Exposures n, Contagion job, double* memory) {
+    extern __shared__ double shared[];
+    const int lane = threadIdx.x, lanes = blockDim.x, row = threadIdx.y;
+    const Crowd crowd = {lane, lanes, row, (int)blockDim.y, 0xffffffffu, shared};
+    const ContagionState state = contagion_state_in(crowd, memory, n);
+    const ShockLanes shocks = {lane, lane < job.shocks ? 1 : 0};
+    job.moving[lane] = spread_losses(crowd, n, job, state, shocks);
+}
+"""
+
+
+@pytest.mark.parametrize("architecture", ["sm_90", "sm_120"])
+def test_the_kernel_on_contagion_compiles_for_a_crowd(architecture: str) -> None:
+    """No entry takes it yet; what it computes there is in tests/test_spreading_faults.py."""
+    require("nvrtc", library(), "install the dev extra")
+    compiled = compile_cuda(architecture, source=SPREADING)
+    assert compiled.usage["spread"].registers <= MOST_REGISTERS["networks.cu"]
+    assert (compiled.usage["spread"].stack, compiled.usage["spread"].spilled) == (0, 0)
+    assert contracted(compiled.ptx) == []
+    assert inexact(compiled.ptx) == []

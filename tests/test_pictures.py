@@ -18,7 +18,7 @@ from made import made_result, made_system
 
 mpl.use("agg")
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
 from gpustress import pictures
 from gpustress.estimates import run_place
@@ -255,6 +255,94 @@ def test_convergence_takes_one_finite_number_a_path(ax):
             pictures.convergence(wrong, ax)
     with pytest.raises(gs.InputError, match="expected_shortfall"):
         pictures.convergence([1.0], ax, statistic="median")
+
+
+def test_a_share_converges_in_percent_and_stays_one(ax):
+    pictures.convergence(np.arange(400) % 20 == 0, ax, what="alpha fails")
+    low, high = np.array(list(band(ax.collections[0]).values())).T
+    assert (low.min(), ax.lines[0].get_ydata()[-1]) == (0.0, 0.05)
+    assert high.max() < 1.0
+    assert ax.get_ylabel() == "alpha fails, % of paths"
+    assert "5 %" in texts(ax)
+
+
+# --- one path, and what it takes ---
+
+
+def test_one_path_shows_the_cash_of_who_fails_until_it_does(ax, three_firms):
+    replay = gs.replay(three_firms.system, scenario="base", path=0)
+    settings = three_firms.system.settings
+    pictures.one_path(replay, ax, settings=settings)
+    events = {event["entity"]: event for event in replay.events.to_pylist()}
+    assert set(events) == {"lab", "cloud", "bank"}
+    lines = {line.get_label(): line for line in ax.lines}
+    for name, event in events.items():
+        cash = [row["closing_cash"] for row in replay.entities.to_pylist() if row["entity"] == name]
+        assert lines[name].get_ydata().tolist() == cash[: event["period"]]
+        assert f"{name}: {event['cause']}" in texts(ax)
+    crosses = sorted(line.get_xdata()[0] for line in ax.lines if line.get_marker() == "X")
+    assert crosses == sorted(event["period"] for event in events.values())
+    ax.clear()
+    pictures.one_path(replay, ax, settings=settings, entities=["bank"])
+    assert len([line for line in ax.lines if len(line.get_xdata()) > 1 and line.get_label() == "bank"]) == 1
+    with pytest.raises(gs.InputError, match="entities"):
+        pictures.one_path(replay, ax, settings=settings, entities=["nobody"])
+
+
+def test_where_nobody_fails_one_path_says_so(ax, three_firms):
+    replay = gs.replay(three_firms.system, path=0, scenario="base", effects="none")
+    assert "nobody fails" in texts(pictures.one_path(replay, ax, settings=three_firms.system.settings))
+    assert len([line for line in ax.lines if not line.get_label().startswith("_")]) == 3
+
+
+@pytest.mark.parametrize(("target", "met"), [(0.3, True), (1e9, False)])
+def test_what_it_takes_is_drawn_with_its_interval(ax, target, met):
+    system = made_system()
+    found = gs.reverse_stress(system, "entity.alpha.hazard", bounds=(0.0, 1.0), target=target, points=5,
+                              statistic="failure_probability", entity="alpha", paths=400,
+                              seed=2) if met else gs.reverse_stress(
+        system, "flow.sales.scale", bounds=(0.5, 2.0), target=target, measure="net", paths=20, points=3)  # fmt: skip
+    pictures.reverse_curve(found, ax, shift=1.0, share=met)
+    x, y = ax.lines[0].get_data()
+    assert x.tolist() == [point + 1.0 for point in found.evaluations["point"].to_pylist()]
+    assert y.tolist() == found.evaluations["value"].to_pylist()
+    upright = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
+    if met:
+        assert found.root + 1.0 in upright
+        assert f"{found.low + 1.0:.4g} to {found.high + 1.0:.4g}" in texts(ax)
+        assert "target 30 %" in texts(ax)
+    else:
+        assert not upright
+        assert "the target is not met" in texts(ax)
+
+
+# --- letters that can be read ---
+
+
+def contrast(one, other):
+    light, dark = sorted((style.luminance(one), style.luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_letters_in_any_colour_stand_out_from_paper():
+    assert contrast((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)) == pytest.approx(21.0)
+    for colour in style.COLOURS:
+        assert contrast((1.0, 1.0, 1.0), to_rgb(style.readable(colour))) >= style.CONTRAST
+    assert style.readable("#000000") == "#000000"
+    assert style.readable("#0072B2") == "#0072b2"  # dark enough as it is
+
+
+def test_the_figures_of_a_heat_map_stand_out_from_their_cells(ax):
+    run = made_result(
+        scenarios=gs.Scenarios.grid({"entity.alpha.cash": list(np.arange(1.0, 13.0))}), paths=20
+    )
+    image = pictures.heat_map(run, ax).images[0]
+    cells = image.get_array()
+    written = [text for text in ax.texts if text.get_text() != "·"]
+    assert len(written) > 20
+    for text in written:
+        column, row = map(int, text.get_position())
+        assert contrast(image.to_rgba(cells[row, column])[:3], to_rgb(text.get_color())) >= style.CONTRAST
 
 
 # --- for any names and sizes ---

@@ -31,8 +31,7 @@ BOTH = ["first_round", "full"]
 SVG = "http://www.w3.org/2000/svg"
 EVIL = "<script>document.title='x'</script>\"'&{{ 7 * 7 }}"
 NASTY = {
-    "script": EVIL,
-    "quotes": "\"'`\\' onmouseover='x' ",
+    "script and quotes": EVIL,
     "right to left": "بنك المركزي ",
     "long": "a very long name, " * 12,
     "emoji": "🏦👩‍👩‍👧 & <b>",

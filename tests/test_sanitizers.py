@@ -22,6 +22,7 @@ import build
 import strategies
 from bits import differing_arrays, same_bits
 from build import Tables, examples
+from clearing_cases import clearing_cases, differing_clearings, random_case, slow_circle
 from gpustress.backends import self_test
 from gpustress.backends.base import Block, Series, SpreadOutcome
 from gpustress.backends.native import NativeBackend
@@ -46,6 +47,8 @@ FAULTS = [
     ("address", "contagion.h", "i % WORD_BITS;\n    const int at = i / WORD_BITS;",
      "i % WORD_BITS;\n    const int at = i + WORD_BITS;", "use-after-poison"),
     ("address", "contagion.h", "cells.node[place] = i;", "cells.node[place + 1] = i;", "heap-buffer-overflow"),
+    ("address", "clearing.h", "X(unpaid, n.obligations + 1)", "X(unpaid, n.obligations)", "use-after-poison"),
+    ("address", "clearing.h", "job.rounds[shocks.row(lane)]", "job.rounds[job.shocks]", "heap-buffer-overflow"),
 ]  # fmt: skip
 
 
@@ -125,6 +128,14 @@ def test_slow_rings_are_clean(kernels: DrivenKernels, level: int) -> None:
     check(kernels, kernels.levels()[level], self_test.program(), Block(0, 0, 13))
 
 
+@pytest.mark.parametrize("level", range(len(FLAGS_OF_LANES)))
+@pytest.mark.parametrize("name", [*clearing_cases(), "slow circle"])
+def test_clearing_is_clean_and_has_the_same_bits(kernels: DrivenKernels, name: str, level: int) -> None:
+    case = (clearing_cases() | {"slow circle": slow_circle()})[name]
+    watched = over(kernels, kernels.levels()[level], THREADS)
+    assert differing_clearings(case, watched, NativeBackend(threads=1)) == []
+
+
 def spread_on(backend: NativeBackend, seed: int) -> list[SpreadOutcome]:
     """Every rule, on a network that seed makes, also with nodes beyond a word of bits."""
     rng = np.random.default_rng(seed)
@@ -163,12 +174,13 @@ def test_a_planted_fault_is_found(
     assert source.count(text) == 1
     (copy / file).write_text(source.replace(text, instead))
     kernels = built(tmp_path, sanitizer, kernels=copy, flags_of_lanes={1: ["-O0"]})
-    backend = over(kernels, "lanes_1", THREADS)
+    backend, case = over(kernels, "lanes_1", THREADS), random_case(shocks=60)
 
     def do_all() -> None:
         backend.simulate(self_test.program(), Block(0, 0, 200), self_test.SERIES)
         for seed in range(4):
             spread_on(backend, seed)
+        backend.clear(case.owed, case.shocks, case.costs, "greatest", 1 << 24)
 
     with pytest.raises(DriverError, match=finding):
         do_all()

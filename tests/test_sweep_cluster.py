@@ -30,7 +30,8 @@ def client():
 
 
 def pids(client):
-    return list(client.run(os.getpid).values())
+    """Those that answer: the scheduler may not know yet that one was killed."""
+    return list(client.run(os.getpid, on_error="ignore").values())
 
 
 def test_one_worker_and_two_give_the_bytes_of_one_machine(client, tmp_path, undisturbed, monkeypatch):
@@ -71,8 +72,9 @@ def test_workers_that_are_killed_are_replaced_and_their_shards_run_again(client,
         """At the start, the worker that holds the question; then another whenever a shard is told of."""
         if len(killed) < 4 and state.event in ("progress", "note"):
             alive = pids(client)
-            killed.append(alive[(turn + len(killed)) % len(alive)])
-            os.kill(killed[-1], signal.SIGKILL)
+            if alive:
+                killed.append(alive[(turn + len(killed)) % len(alive)])
+                os.kill(killed[-1], signal.SIGKILL)
 
     swept(tmp_path / "out", cluster=client, progress=kill)
     assert killed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..variance_reduction import check_same_weight
-from .style import INK, luminance, name_of, percent_text
+from .style import luminance, name_of, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
             dark = luminance([float(c) for c in image.to_rgba(value)]) < HALF_WAY
             text = "·" if value == 0.0 else percent_text(value / 100.0)
             ax.text(
-                column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else INK
+                column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black"
             )
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
     bar.set_label("fails, % of paths")

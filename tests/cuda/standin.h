@@ -39,6 +39,7 @@ int atomicAdd(int* sum, int value);
 inline void __syncthreads() { standin::wait_for_block("__syncthreads"); }
 inline void __syncwarp(unsigned mask) { standin::wait("__syncwarp", mask, true, false); }
 inline bool __any_sync(unsigned mask, bool condition) { return standin::wait("__any_sync", mask, false, condition); }
+inline int __ffsll(long long bits) { return __builtin_ffsll(bits); }
 inline double __dsqrt_rn(double x) { return std::sqrt(x); }
 inline double __fma_rn(double a, double b, double c) { return std::fma(a, b, c); }
 inline double __longlong_as_double(long long x) { return std::bit_cast<double>(x); }
