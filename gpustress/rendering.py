@@ -31,10 +31,16 @@ def render(summary: Mapping[str, Any], console: Console) -> None:
     console : rich.console.Console
     """
     system, runs = summary["system"], summary["runs"]
+    way = summary.get("variance_reduction")
+    drawn = (
+        ""
+        if way is None
+        else f", drawn by {way['scheme']}" + (f" of {way['failure']}" if "failure" in way else "")
+    )
     _line(
         console,
         f"{system['name']}: {summary['paths']:,} paths, {system['periods']} periods from "
-        f"{system['first_period']} to {system['last_period']}, seed {summary['seed']}, "
+        f"{system['first_period']} to {system['last_period']}, seed {summary['seed']}{drawn}, "
         f"backend {summary['backend']}.",
     )
     for text in _legend(runs):
@@ -100,11 +106,16 @@ def _print_run(console: Console, summary: Mapping[str, Any], run: Mapping[str, A
     if run["effects"] == "none":
         _line(console, f"\n{title}: a projection; nobody can fail.")
     elif not failing:
-        _line(console, f"\n{title}: nobody fails in {paths:,} paths ({never_seen(paths)}).")
+        _line(console, f"\n{title}: nobody fails in {paths:,} paths{_still_possible(summary)}.")
     else:
         _print_failures(console, summary, run, failing, title)
     if run["measures"]:
         _print_measures(console, summary, run, title)
+
+
+def _still_possible(summary: Mapping[str, Any]) -> str:
+    """What a failure that was never seen can still have as probability, which only independent paths tell."""
+    return "" if "variance_reduction" in summary else f" ({never_seen(summary['paths'])})"
 
 
 def _print_failures(
@@ -129,7 +140,7 @@ def _print_failures(
     safe = [entity["entity"] for entity in run["entities"] if not entity["probability"]["value"]]
     if safe:
         listed = ", ".join(safe[:LISTED]) + (f" and {len(safe) - LISTED} more" if len(safe) > LISTED else "")
-        _line(console, f"In no path ({never_seen(summary['paths'])}): {listed}.")
+        _line(console, f"In no path{_still_possible(summary)}: {listed}.")
 
 
 def _contagion_cells(contagion: Mapping[str, Any] | None) -> list[str]:

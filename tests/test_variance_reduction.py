@@ -574,6 +574,8 @@ def test_the_command_line_takes_a_way(call: Any, tmp_path: Path) -> None:
     assert code == 0
     assert '"scheme": "antithetic"' in out
     assert gs.read_result(tmp_path / "out").variance_reduction == Antithetic()
+    _, shown, _ = call("run", tmp_path / "system", "--paths", 64, "--variance-reduction", "importance:lab")
+    assert "drawn by importance of lab" in " ".join(shown.split())
 
 
 def drawing_of(way: VarianceReduction, made: gs.System) -> Drawing:
