@@ -2,9 +2,9 @@
 #pragma once
 #include "program.h"
 
+// What only some ways of drawing need comes last: where the others lie must not depend on it, or their addresses take more registers.
 #define GPUSTRESS_STATE_ARRAYS(X) \
     X(normals, 4 * p.factors) X(jump, 2 * p.factors) X(y, p.factors) X(observed, p.factors) X(log_ratio, p.factors) X(power, p.powers) \
-    X(component, p.factors * p.components) X(tilt, p.tilts) \
     X(gathered, p.entities) X(limit, p.entities) X(cash, p.entities) \
     X(stops_at, p.entities + 1) X(going, p.entities + 1) X(failed_at, p.entities) X(cause, p.entities) X(lowest, p.entities) \
     X(deposit, p.entities) X(own, p.entities) X(receipts, p.entities) \
@@ -12,7 +12,8 @@
     X(ratio, 3 * (p.entities + 1)) X(next_ratio, 3 * p.entities) \
     X(balance, p.loans) X(share_drawn, p.loans) \
     X(book, p.capex_count) X(opening_left, p.capex_count) X(impaired, p.capex_count) \
-    X(capitalised, (p.periods + 1) * p.capex_count) X(estate, 1)
+    X(capitalised, (p.periods + 1) * p.capex_count) X(estate, 1) \
+    X(component, p.factors * p.components) X(tilt, p.tilts)
 
 // What has become of a measure so far.
 struct Measured {
