@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +12,12 @@ from scipy import sparse
 from .arguments import whole_number
 from .errors import LISTED_ROWS, InputError, Problem, bad_argument, shown
 from .exposures import EquityShocks
+from .network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-
-    from .network import Network
 
 EACH: Final = "each"
 CELL_BYTES: Final = 64  # a node that a shock reaches: its result, twice while it is handed over, and a table
@@ -29,12 +29,14 @@ def numbers(argument: str, value: Any) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        It is none.
+        It is none: numpy would drop an imaginary part, a mask and a date's unit without a word.
     """
+    remedy = "Give an array of numbers."
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("c", "m", "M") or np.ma.is_masked(value):
+        raise bad_argument(argument, value, "is no array of numbers", remedy)
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as fault:
-        remedy = "Give an array of numbers."
         raise bad_argument(argument, value, "is no array of numbers", remedy) from fault
 
 
@@ -94,6 +96,8 @@ def read_equity(net: Network, equity: Any, *, above: bool) -> NDArray[np.float64
     ------
     InputError
     """
+    if not isinstance(net, Network):
+        raise bad_argument("net", net, "is no Network", "Make one with Network(edges, nodes).")
     return by_node(
         "equity",
         net.equity if equity is None else equity,
@@ -157,8 +161,25 @@ def read_shocks(shocks: Any, names: Sequence[str], equity: NDArray[np.float64]) 
         batch, imposed = _read_sparse(shocks, names, remedy), shocks.dtype == np.bool_
     else:
         batch = sparse.csr_array(batch_of("shocks", shocks, names, lambda loss: loss >= 0.0, remedy))
-        imposed = np.asarray(shocks).dtype == np.bool_
+        imposed = _says_who_fails(shocks)
     return EquityShocks.of(batch, equity if imposed else None)
+
+
+def _says_who_fails(shocks: Any) -> bool:
+    """Whether shocks are booleans; of an array of objects, every one of them.
+
+    Raises
+    ------
+    InputError
+        Some are and others not: True would be taken for a loss of 1.
+    """
+    given = np.asarray(shocks)
+    if given.dtype != np.object_:
+        return given.dtype == np.bool_
+    booleans = [isinstance(each, bool | np.bool_) for each in given.flat]
+    if any(booleans) and not all(booleans):
+        raise bad_argument("shocks", shocks, "mixes losses with booleans", "Write losses, or who fails.")
+    return all(booleans)
 
 
 @dataclass(frozen=True)
@@ -227,8 +248,11 @@ def read_block(block: int | None, shocks: Any) -> int | None:
     Raises
     ------
     InputError
-        `block` is no number of shocks, or means nothing.
+        `block` is no number of shocks, or means nothing; or there are no shocks to cut.
     """
+    if not is_batch(shocks) and not isinstance(shocks, Iterable):
+        remedy = f'Give an array, "{EACH}", or an iterable of such.'
+        raise bad_argument("shocks", shocks, "are no shocks, and no blocks of them", remedy)
     if block is None:
         return None
     size = whole_number(block)
@@ -249,6 +273,8 @@ def _read_sparse(shocks: Any, names: Sequence[str], remedy: str) -> sparse.csr_a
     if shocks.ndim != 2 or shocks.shape[1] != len(names) or shocks.shape[0] == 0:
         shape = f"Give a row for each shock, with {len(names)} values: {', '.join(names[:3])}, ..."
         raise bad_argument("shocks", shocks.shape, "has to have shape (S, N)", shape)
+    if shocks.dtype.kind == "c":
+        raise bad_argument("shocks", shocks.dtype, "is no array of numbers", "Give real numbers.")
     try:
         batch = sparse.csr_array(shocks, dtype=np.float64, copy=True)
     except (TypeError, ValueError) as fault:

@@ -20,7 +20,7 @@ from .errors import InputError, bad_argument
 from .experiment import check_one_effect, scenario_rows
 from .factor_paths import FactorPaths, check_factor_paths
 from .factor_shocks import FactorShocks, factor_table, factor_values, symmetric_root
-from .job import parse_record, prepare
+from .job import check_effects, parse_record, prepare
 from .memory import budget
 from .plain_data import fields_as_json
 from .ray_search import nearest_point
@@ -194,9 +194,10 @@ def likeliest_point(
     scenarios", International Journal of Central Banking 5 (2009). Glasserman, Kang and Kang, "Stress scenario selection
     by empirical likelihood", Quantitative Finance 15 (2015).
     """
+    check_one_effect(effects)
+    check_effects(system, effects)
     of = _figure(system, target, measure, figure, positions, entity, horizon)
     _check_number("reach", reach, 1e-6)
-    check_one_effect(effects)
     space = _Space(system, scenarios, scenario, effects, backend, threads, devices, memory)
     search = _Search(space, of, target, float(reach))
     if search.central_holds:

@@ -225,7 +225,7 @@ class _DebtRanks:
 
     @staticmethod
     def of(net: Network, equity: Any, variant: str, weights: Any, spreader: Spreader) -> _DebtRanks:
-        if variant not in VARIANTS:
+        if not isinstance(variant, str) or variant not in VARIANTS:
             raise bad_argument("variant", variant, "is not known", nearest(str(variant), VARIANTS))
         capital = read_equity(net, equity, above=True)
         value = _weights(net, weights)

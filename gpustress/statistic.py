@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -215,7 +215,13 @@ def _of_failures(
     problems: list[Problem] = []
     if measure is not None:
         problems.append(_clash("measure", measure, "is no entity that can fail", "Name an `entity` instead."))
-    wanted = [ANYBODY] if entity is None else [entity] if isinstance(entity, str) else list(entity)
+    if entity is None or isinstance(entity, str):
+        wanted = [ANYBODY if entity is None else entity]
+    elif isinstance(entity, Iterable):
+        wanted = list(entity)
+    else:
+        remedy = 'Give one as text, several as a list, or "any".'
+        raise bad_argument("entity", entity, "is no name, and no list of names", remedy)
     known = system.entity_names
     for name in wanted:
         if name != ANYBODY and name not in known:

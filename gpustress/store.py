@@ -22,6 +22,7 @@ from .checksums import (
     versions,
 )
 from .compilation import compile_program
+from .drawing import MIXTURE
 from .errors import InputError, Problem, bad_argument, shown
 from .estimates import FIGURES, ScenarioRun
 from .folders import check_writable, target_of, whole_folder
@@ -30,10 +31,12 @@ from .result import MeasureResult, Result
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, STORED, SUMMARIES
 from .schema import CAUSES
 from .system import read_system
-from .variance_reduction import from_data
+from .variance_reduction import ImportanceSampling, from_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .variance_reduction import VarianceReduction
 
 FORMAT: Final = "gpustress result"
 # Of the folder's layout; rises when an older reader would misread it. The second tells of variance reduction, and is
@@ -168,9 +171,12 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
     values = _read_arrays(
         place, "series", (len(manifest["series"]), *shape, system.settings.periods), {"value": np.float64}
     )["value"]
+    reduction = _read_reduction(manifest, system.entity_names)
     weights = None
-    if f"{WEIGHTS}.parquet" in manifest["files"]:
+    if isinstance(reduction, ImportanceSampling):
         weights = _read_arrays(place, WEIGHTS, shape, {"weight": np.float64})["weight"]
+        if not ((weights >= 0.0) & (weights <= MIXTURE)).all():
+            raise _fault(f"{WEIGHTS}.parquet", f"holds what is no weight, 0 to {MIXTURE}", _AGAIN, "weight")
     return Result(
         system=system,
         scenario_table=scenarios,
@@ -188,9 +194,24 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
         series={name: values[i] for i, name in enumerate(manifest["series"])},
         exact_finishes=np.array(manifest["exact_finishes"], dtype=np.int64),
         **by_entity,
-        variance_reduction=from_data(manifest.get(REDUCTION)),
+        variance_reduction=reduction,
         weights=weights,
     )
+
+
+def _read_reduction(manifest: Mapping[str, Any], entities: Sequence[str]) -> VarianceReduction | None:
+    """How the paths were drawn; an estimate without the weights that belong to them would be wrong."""
+    reduction = from_data(manifest.get(REDUCTION))
+    if reduction is not None:
+        reduction.check_paths(manifest["paths"])
+    weighted = isinstance(reduction, ImportanceSampling)
+    if isinstance(reduction, ImportanceSampling) and reduction.failure not in entities:
+        raise _fault(MANIFEST, "the failure is of no entity of the stored system", _AGAIN, REDUCTION,
+                     shown(reduction.failure))  # fmt: skip
+    if (f"{WEIGHTS}.parquet" in manifest["files"]) != weighted:
+        raise _fault(MANIFEST, "the weights of the paths do not fit how they were drawn", _AGAIN, REDUCTION,
+                     shown(manifest.get(REDUCTION)))  # fmt: skip
+    return reduction
 
 
 def _write_files(run: Result, folder: Path) -> None:
@@ -325,7 +346,7 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
             good = value >= (key == "paths")
         if not good:
             raise _fault(MANIFEST, "the key does not hold what it has to", _AGAIN, key, shown(value))
-    if (REDUCTION in manifest) != (manifest["format_version"] == FORMAT_VERSIONS[1]):
+    if (manifest.get(REDUCTION) is not None) != (manifest["format_version"] == FORMAT_VERSIONS[1]):
         raise _fault(MANIFEST, "the key does not fit the format's version", _AGAIN, REDUCTION)
     if "gpustress" not in manifest["versions"]:
         raise _fault(MANIFEST, "the key does not tell the version of gpustress", _AGAIN, "versions")

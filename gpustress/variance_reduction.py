@@ -90,6 +90,7 @@ class QuasiMonteCarlo:
         if number is None or not 2 <= number <= MOST_SCRAMBLES or number & (number - 1):
             remedy = f"Give a power of two from 2 to {MOST_SCRAMBLES}."
             raise bad_argument("scrambles", self.scrambles, "is no number of scrambles", remedy)
+        object.__setattr__(self, "scrambles", number)  # Python's, as a manifest has it
 
     def check_paths(self, paths: int) -> None:
         """Refuse what is not a power of two for every scramble: only such numbers of points lie evenly."""
@@ -116,6 +117,10 @@ class QuasiMonteCarlo:
         moves = np.array([process != "constant" for process in factors["process"].to_pylist()], dtype=bool)
         hazardous = np.asarray(floats(entities, "hazard") > 0.0)
         points = -(-paths // self.scrambles)
+        if points > 1 << MOST_POINT_BITS:  # of a replay, whose path any other run might have
+            most = self.scrambles << MOST_POINT_BITS
+            raise bad_argument("path", paths - 1, f"is no path of {self.scrambles} scrambles",
+                               f"Give the number of a path, from 0 to {most - 1:,}.")  # fmt: skip
         return Drawing(
             points=make_points(seed, self.scrambles, points, moves, hazardous, job.program.periods)
         )
@@ -167,7 +172,10 @@ class ImportanceSampling:
             raise bad_argument(
                 "pilot_paths", self.pilot_paths, "is no number of paths for a pilot run", remedy
             )
-        if self.cause is not None and self.cause not in CAUSES_TO_SEEK:
+        object.__setattr__(self, "pilot_paths", number)  # Python's, as a manifest has it
+        if not isinstance(self.failure, str):
+            raise bad_argument("failure", self.failure, "is no name of an entity", "Give one name as text.")
+        if self.cause is not None and (not isinstance(self.cause, str) or self.cause not in CAUSES_TO_SEEK):
             raise bad_argument(
                 "cause", self.cause, "is no cause that may be rare", nearest(str(self.cause), CAUSES_TO_SEEK)
             )
@@ -222,9 +230,9 @@ def read_variance_reduction(value: object) -> VarianceReduction | None:
     name, _, failure = value.partition(":") if isinstance(value, str) else ("", "", "")
     if name == ImportanceSampling.scheme and failure:
         return ImportanceSampling(failure)
-    if value == Antithetic.scheme:
+    if name == Antithetic.scheme and value == name:
         return Antithetic()
-    if value == QuasiMonteCarlo.scheme:
+    if name == QuasiMonteCarlo.scheme and value == name:
         return QuasiMonteCarlo()
     raise bad_argument("variance_reduction", value, "is no way to reduce variance",
                        "Give None, antithetic, quasi or importance:ENTITY.")  # fmt: skip

@@ -379,6 +379,15 @@ def test_without_impact_or_debt_nobody_loses_by_sales() -> None:
         (lambda net: gs.cascade(net, [1.0, 1.0], [[0, np.nan]]), "`shocks`, row 1, column `b`: is out of range"),
         (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array([[0.0, -2.0]])), "`shocks`, row 1, column `b`"),
         (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array((1, 3))), "has to have shape (S, N) (value (1, 3))"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], np.array([1j, 0.0])), "`shocks`: is no array of numbers"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array([[1j, 0.0]])), "`shocks`: is no array of numbers"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], np.array(["2020", "2021"], "M8[Y]")), "is no array of numbers"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], np.ma.masked_less([0.5, -1.0], 0.0)), "is no array of numbers"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], np.array([True, 2.0], object)), "`shocks`: mixes losses"),
+        (lambda net: gs.cascade_blocks(net, [1.0, 1.0], None), "`shocks`: are no shocks, and no blocks of them"),
+        (lambda net: gs.debtrank_blocks(net, [1.0, 1.0], 5), "`shocks`: are no shocks, and no blocks of them"),
+        (lambda net: gs.cascade(net.names, [1.0, 1.0], "each"), "`net`: is no Network"),
+        (lambda net: gs.debtrank(net, [1.0, 1.0], "each", np.array(["linear", "original"])), "`variant`: is not known"),
         (lambda net: gs.cascade_blocks(net, [1.0, 1.0], "each", block=0), "`block`: is no number of shocks (value 0)"),
         (lambda net: gs.debtrank_blocks(net, [1.0, 1.0], iter([]), block=2), "`block`: means nothing where blocks"),
         (lambda net: list(gs.cascade_blocks(net, [1.0, 1.0], [[0, 0], [0, -1]], block=1)), "`shocks`, row 1, column"),
@@ -399,6 +408,13 @@ def test_an_argument_out_of_range_is_refused(ask: Any, part: str) -> None:
     with pytest.raises(gs.InputError) as caught:
         ask(owes("ab", ("a", "b", 1.0)))
     assert part in str(caught.value)
+
+
+def test_booleans_in_an_array_of_objects_say_who_fails() -> None:
+    net, who = owes("ab", ("a", "b", 1.0)), np.array([True, False])
+    assert gs.cascade(net, [5.0, 5.0], who.astype(object)).initial.tolist() == [[5.0, 0.0]]
+    (block,) = gs.cascade_blocks(net, [5.0, 5.0], who.astype(object)[None])
+    assert block.initial.tolist() == [[5.0, 0.0]]
 
 
 def test_all_problems_of_the_tables_come_at_once() -> None:

@@ -228,6 +228,7 @@ def test_a_memory_in_which_only_some_paths_fit_changes_nothing() -> None:
         ({"entity": "shop", "target": 1.0}, "target"),
         ({"entity": "shop", "measure": "net"}, "measure"),
         ({"entity": "nobody"}, "entity"),
+        ({"entity": 5}, "entity"),
         ({"measure": "nothing", "target": 0.0}, "measure"),
         ({"target": 1.0}, "positions"),
         ({"entity": "shop", "reach": 0.0}, "reach"),
@@ -241,6 +242,12 @@ def test_bad_arguments_are_named(more: dict[str, Any], argument: str) -> None:
     with pytest.raises(gs.InputError) as caught:
         gs.likeliest_point(shop(), **more)
     assert caught.value.problems[0].table == argument
+
+
+def test_what_is_no_system_is_refused() -> None:
+    folder: Any = "examples/three_firms"
+    with pytest.raises(gs.InputError, match=r"system.*is no System"):
+        gs.likeliest_point(folder, entity="shop")
 
 
 def test_without_a_factor_that_moves_there_is_no_point() -> None:

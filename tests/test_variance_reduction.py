@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
@@ -20,11 +23,13 @@ import gpustress as gs
 from build import entity, flow
 from gpustress.backends import get_backend
 from gpustress.backends.base import Block, Outcome, Series
+from gpustress.checksums import CHECKSUM, file_checksum, signed_json
 from gpustress.compilation import compile_program
 from gpustress.drawing import Drawing, Tilt
 from gpustress.job import prepare
 from gpustress.points import make_points
 from gpustress.schema import CAUSES
+from gpustress.store import MANIFEST
 from gpustress.summary import summarise
 from gpustress.variance_reduction import Antithetic, ImportanceSampling, QuasiMonteCarlo, VarianceReduction
 from needs import require_backend
@@ -234,6 +239,13 @@ def test_numbers_of_paths_that_lie_unevenly_are_refused() -> None:
     assert gs.simulate(a_system(), variance_reduction="quasi").paths == 1 << 14
 
 
+def test_a_path_that_no_run_has_is_not_replayed() -> None:
+    last = 16 * (1 << 22) - 1
+    gs.replay(a_system(), path=last, scenario="calm", variance_reduction="quasi")
+    with pytest.raises(gs.InputError, match=r"path.*no path of 16 scrambles.*0 to 67,108,863"):
+        gs.replay(a_system(), path=last + 1, scenario="calm", variance_reduction="quasi")
+
+
 @pytest.mark.parametrize("scrambles", [1, 3, 2048, "many"])
 def test_numbers_of_scrambles_that_are_none_are_refused(scrambles: Any) -> None:
     with pytest.raises(gs.InputError, match="power of two"):
@@ -365,6 +377,11 @@ def test_faults_in_what_is_asked_of_importance_sampling_are_told() -> None:
         gs.ImportanceSampling("lab", "liquidty")
     with pytest.raises(gs.InputError, match=r"pilot_paths.*multiple of 8"):
         gs.ImportanceSampling("lab", pilot_paths=100)
+    names: Any = np.array(["lab", "cloud"])
+    with pytest.raises(gs.InputError, match=r"failure.*no name of an entity"):
+        gs.ImportanceSampling(names)
+    with pytest.raises(gs.InputError, match=r"cause.*no cause that may be rare"):
+        gs.ImportanceSampling("lab", names)
     own = {"path": np.repeat(np.arange(8), 6), "period": np.tile(np.arange(6), 8), "demand": np.ones(48)}
     with pytest.raises(gs.InputError, match=r"factor paths of one's own"):
         gs.simulate(made, paths=8, factors=own, variance_reduction="importance:lab")
@@ -526,6 +543,65 @@ def test_a_stored_run_comes_back(way: VarianceReduction, tmp_path: Path) -> None
     assert figures(back) == figures(run)
 
 
+@pytest.mark.parametrize(
+    "way",
+    [gs.QuasiMonteCarlo(np.int64(8)), gs.ImportanceSampling("lab", pilot_paths=np.int64(64))],  # type: ignore[arg-type]
+    ids=lambda way: way.scheme,
+)
+def test_settings_of_numpys_integers_are_stored(way: VarianceReduction, tmp_path: Path) -> None:
+    gs.simulate(a_system(), paths=64, seed=SEED, variance_reduction=way).write(tmp_path / "out")
+    assert gs.read_result(tmp_path / "out").variance_reduction == way
+
+
+def sign_again(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest that fits the files beside it: whoever changes a result can do that too."""
+    del manifest[CHECKSUM]
+    manifest["files"] = {name: file_checksum(folder / name) for name in manifest["files"]}
+    (folder / MANIFEST).write_text(signed_json(manifest))
+
+
+@pytest.mark.parametrize(
+    ("reduction", "message"),
+    [
+        (None, "does not fit the format's version"),
+        ({"scheme": "antithetic"}, "weights of the paths do not fit how they were drawn"),
+        ({"scheme": "importance", "failure": "nobody"}, "failure is of no entity"),
+        ({"scheme": "quasi", "scrambles": 4, "failure": "lab"}, "does not fit the files beside it"),
+    ],
+)
+def test_a_stored_run_that_says_it_was_drawn_otherwise_is_refused(
+    reduction: Any, message: str, tmp_path: Path
+) -> None:
+    gs.simulate(a_system(), paths=64, variance_reduction="importance:lab").write(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    sign_again(tmp_path, manifest | {"variance_reduction": reduction})
+    with pytest.raises(gs.InputError, match=message):
+        gs.read_result(tmp_path)
+
+
+def test_a_stored_run_without_its_weights_is_refused(tmp_path: Path) -> None:
+    gs.simulate(a_system(), paths=64, variance_reduction="importance:lab").write(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["files"]["weights.parquet"]
+    sign_again(tmp_path, manifest)
+    with pytest.raises(gs.InputError, match="weights of the paths do not fit how they were drawn"):
+        gs.read_result(tmp_path)
+
+
+@pytest.mark.parametrize("weight", [np.nan, -1.0, np.inf, 9.0])
+def test_stored_weights_that_are_none_are_refused(weight: float, tmp_path: Path) -> None:
+    gs.simulate(a_system(), paths=64, variance_reduction="importance:lab").write(tmp_path)
+    file = tmp_path / "weights.parquet"
+    table = pq.read_table(file)
+    place = table.schema.get_field_index("weight")
+    changed = table["weight"].to_numpy().copy()
+    changed[5] = weight
+    pq.write_table(table.set_column(place, table.schema.field(place), pa.array(changed)), file)
+    sign_again(tmp_path, json.loads((tmp_path / MANIFEST).read_text()))
+    with pytest.raises(gs.InputError, match=r"weights.parquet.*no weight, 0 to 8"):
+        gs.read_result(tmp_path)
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.scheme)
 @pytest.mark.parametrize(
     "asked",
@@ -556,6 +632,9 @@ def test_a_path_without_its_twin_is_refused() -> None:
 def test_an_unknown_way_is_refused() -> None:
     with pytest.raises(gs.InputError, match=r"variance_reduction.*no way.*'anti'.*antithetic, quasi or"):
         gs.simulate(a_system(), paths=8, variance_reduction="anti")
+    several: Any = np.array(["antithetic", "quasi"])
+    with pytest.raises(gs.InputError, match=r"variance_reduction.*no way"):
+        gs.simulate(a_system(), paths=8, variance_reduction=several)
 
 
 def test_the_command_line_takes_a_way(call: Any, tmp_path: Path) -> None:
