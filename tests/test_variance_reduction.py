@@ -28,6 +28,7 @@ from gpustress.compilation import compile_program
 from gpustress.drawing import Drawing, Tilt
 from gpustress.job import prepare
 from gpustress.points import make_points
+from gpustress.report import find
 from gpustress.schema import CAUSES
 from gpustress.store import MANIFEST
 from gpustress.summary import summarise
@@ -622,6 +623,14 @@ def test_what_counts_on_independent_paths_refuses_others(way: VarianceReduction,
     )
     with pytest.raises(gs.InputError, match="independent paths"):
         asked(run)
+
+
+def test_a_report_refuses_such_a_run_before_it_searches() -> None:
+    run = gs.simulate(a_system(), paths=64, seed=SEED, variance_reduction="importance:lab")
+    said: list[str] = []
+    with pytest.raises(gs.InputError, match="the report needs independent paths"):
+        find(run, tell=said.append)
+    assert said == []
 
 
 def test_a_path_without_its_twin_is_refused() -> None:

@@ -12,6 +12,7 @@ from ..backends import AUTO
 from ..estimates import run_place
 from ..failure_order import first_to_fail
 from ..storytelling import MEDIAN, WORST_PATH, story
+from ..variance_reduction import check_plain
 from .averting import averting
 from .movers import movers
 
@@ -77,8 +78,9 @@ def find(
     Raises
     ------
     InputError
-        The target is no share.
+        The target is no share; or the run's paths are not independent.
     """
+    check_plain(run, "the report")  # before the searches, which take their time
     place = run_place(run, None)
     first = first_to_fail(run, place).mean(axis=0)
     if not first.any():
