@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,7 +20,10 @@ from gpustress.dates import period_label
 from gpustress.pictures.fans import quantiles
 from gpustress.report import Answer, find, report_html, write_report
 from gpustress.report.assumptions import assumptions
+from gpustress.report.explorer import explorer
 from gpustress.report.fans import with_series
+from gpustress.report.page import PLOTLY
+from gpustress.report.scripts import content_hash, embeddable
 from gpustress.schema import SCHEMAS
 from gpustress.store import REPORT
 from gpustress.summary import summarise
@@ -29,6 +33,7 @@ from made import made_result, made_system
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BOTH = ["first_round", "full"]
 SVG = "http://www.w3.org/2000/svg"
+BUNDLE = embeddable(files("gpustress.report").joinpath(PLOTLY).read_text(encoding="utf-8"))
 EVIL = "<script>document.title='x'</script>\"'&{{ 7 * 7 }}"
 NASTY = {
     "script and quotes": EVIL,
@@ -61,8 +66,8 @@ def page(example, found):
 
 
 def parsed(text):
-    """The page as a tree; anything that is no valid HTML is an error."""
-    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+    """The page as a tree; anything that is no valid HTML is an error. Plotly, which takes seconds, is left out."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text.replace(BUNDLE, ""))
 
 
 def section(tree, identity):
@@ -190,6 +195,29 @@ def check_explorer(tree, run):
     for scenario in data["scenarios"]:
         for counts, entity in zip(scenario["failed"], summary[scenario["name"]]["entities"], strict=True):
             assert (counts[-1] if counts else 0) / run.paths == entity["probability"]["value"]
+    shown = [fan for fans in (*data["cash"], *data["totals"]) if fans for fan in fans["scenarios"] if fan]
+    assert shown
+    for fan in shown:
+        assert (np.diff(fan["quantiles"], axis=0) >= 0.0).all()
+        assert run.paths == 1 or min(fan["error"]) >= 0.0
+
+
+def test_the_readers_fans_are_the_recorded_quantiles_with_the_medians_error(example):
+    names = ["cash:coreweave", "measure:ai_net"]
+    recorded = gs.simulate(example.system, paths=150, seed=3, effects="full", record=names)
+    series = with_series(recorded, ["price_war"], names, 150)
+    place = recorded.scenarios.index("price_war")
+    data = explorer(recorded, [place], series)
+    entity = example.entities.index("coreweave")
+    assert [fans is not None for fans in data["cash"]] == [i == entity for i in range(len(example.entities))]
+    assert data["measures"] == ["ai_net"]
+    for name, fans in zip(names, (data["cash"][entity], data["totals"][0]), strict=True):
+        size = {"million USD": 1e6, "billion USD": 1e9, "trillion USD": 1e12}[fans["unit"]]
+        values = np.sort(recorded.series[name][place], axis=0)
+        (fan,) = fans["scenarios"]
+        assert np.allclose(np.array(fan["quantiles"]) * size, quantiles(values), rtol=1e-4)
+        # Woodruff: 75 -+ 1.96 sqrt(150) / 2 are the ranks 62 and 88.
+        assert np.allclose(np.array(fan["error"]) * size, (values[87] - values[61]) / 3.919928, rtol=1e-4)
 
 
 def test_the_page_is_valid_small_and_loads_nothing(page):
@@ -206,6 +234,20 @@ def test_the_page_is_valid_small_and_loads_nothing(page):
     assert "@import" not in styles
     assert not re.search(r"url\(\s*['\"]?(?!#)", styles)
     assert "default-src 'none'" in page
+
+
+def test_the_page_holds_plotly_once_and_nothing_in_it_that_html_would_take_for_its_own(page):
+    assert page.count(BUNDLE) == 1
+    assert f"'sha256-{content_hash(BUNDLE)}'" in page
+    assert not re.search(r"</?script|<!--|[\x00-\x09\x0b-\x1f\x7f-\x9f]", BUNDLE, re.IGNORECASE)
+    licence = files("gpustress.report").joinpath("plotly-cartesian.LICENSE").read_text(encoding="utf-8")
+    assert "Permission is hereby granted" in licence
+    assert "Licensed under the MIT license" in BUNDLE[:300]
+
+
+def test_a_script_in_a_page_neither_ends_early_nor_changes():
+    script = """x = "</script><!--<SCRIPT>\x01\t" + 'a < b';\n"""
+    assert embeddable(script) == r"""x = "\x3c/script>\x3c!--\x3cSCRIPT>\x01\x09" + 'a < b';""" + "\n"
 
 
 def test_every_figure_is_in_the_runs_json(example, page, found):
@@ -240,7 +282,7 @@ def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
     assert len(pictures) >= 10
     for picture in pictures:
         assert len(text_of(section(tree, picture.get("aria-labelledby")))) > 30
-    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page))
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page.replace(BUNDLE, "")))
     assert set(itertools.chain.from_iterable(used)) - {""} <= set(ids)
     headings = [int(element.tag[1]) for element in tree.iter() if re.fullmatch(r"h[1-6]", str(element.tag))]
     assert headings[0] == 1
@@ -280,8 +322,8 @@ def test_what_stands_in_a_table_is_text():
     text = report_html(run, answers=[Answer(EVIL, None, unit=EVIL)])
     tree = parsed(text)
     scripts = [element for element in tree.iter() if str(element.tag).rpartition("}")[2] == "script"]
-    assert [element.get("type") for element in scripts] == ["application/json", None]
-    assert "document.title" not in scripts[1].text
+    assert [element.get("type") for element in scripts] == ["application/json", None, None]
+    assert "document.title" not in scripts[2].text
     assert json.loads(scripts[0].text)["entities"] == list(run.entities)
     assert "49" not in text_of(section(tree, "answers"))
     assert EVIL in text_of(section(tree, "assumptions"))
@@ -361,8 +403,8 @@ def test_series_that_were_not_recorded_are_those_of_the_same_paths(example):
     for scenario in ("base", "price_war"):
         place = recorded.scenarios.index(scenario)
         expected = quantiles(recorded.series["cash:coreweave"][place])
-        assert np.array_equal(again.cash(scenario, "coreweave"), expected)
-    assert again.cash("build_on", "coreweave") is None
+        assert np.array_equal(again.fan(scenario, "cash:coreweave").quantiles, expected)
+    assert again.fan("build_on", "cash:coreweave") is None
     assert with_series(example, ["base"], ["cash:coreweave"], 20).partial
     assert with_series(recorded, ["base"], ["cash:coreweave"], 20).run is recorded
 

@@ -81,14 +81,60 @@ def test_the_page_fits_and_its_switches_work(browser, page_of_the_example, width
     ).mean()
     told = page.inner_text("#readout")
     assert told.startswith("2035Q4: coreweave has failed in")
-    assert f"{float(f'{100 * share:.4g}'):g} %" in told
+    assert f"{float(f'{100 * share:.4g}'):g} ± " in told
+    drawn = "[...document.querySelectorAll('.chart')].map((chart) => chart.data.at(-1).y)"
+    failed, cash, total = page.evaluate(drawn)
+    assert failed[-1] == pytest.approx(100 * share)
+    page.select_option("#scenario", label="base")
+    assert all(a != b for a, b in zip(page.evaluate(drawn), (failed, cash, total), strict=True))
+    page.select_option("#scenario", label="price_war")
+    assert page.evaluate(drawn) == [failed, cash, total]
+    page.select_option("#measure", index=1)
+    assert [a == b for a, b in zip(page.evaluate(drawn), (failed, cash, total), strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+    for chart in page.locator(".chart").all():
+        assert chart.get_attribute("role") == "img"
+        assert "price_war" in chart.get_attribute("aria-label")
     page.focus("#period")
     page.keyboard.press("ArrowLeft")
     assert page.inner_text("#readout").startswith("2035Q3")
-    box = page.locator("#charts svg").first.bounding_box()
-    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    chart = page.locator(".chart").first
+    label = hovered(page, chart, 64)
     assert page.inner_text("#readout").startswith("2026Q1")
+    assert "2026Q1" in label
+    assert page.locator(".modebar-btn, .chart a").count() == 0
     assert noted == [file.as_uri()]
+
+
+def hovered(page, chart, x):
+    """What the chart says beside a mouse that stands `x` from its left edge."""
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + x, box["y"] + 100)
+    chart.locator(".hovertext").first.wait_for(timeout=5000)
+    return chart.locator(".hovertext").first.text_content()
+
+
+def test_a_chart_tells_value_and_error_under_the_mouse(browser, page_of_the_example):
+    file, run = page_of_the_example
+    page, _ = opened(browser, file, 1280)
+    charts = page.locator(".chart")
+    right = charts.first.bounding_box()["width"] - 20
+    failed = run.failed_at[run.scenarios.index("base/full")] < 40
+    shares = dict(zip(run.entities, failed.mean(axis=0).tolist(), strict=True))
+    label = hovered(page, charts.first, right)
+    chosen = max(shares, key=shares.get)
+    for name in sorted(shares, key=shares.get)[-3:]:
+        error = 100 * (shares[name] * (1 - shares[name]) / run.paths) ** 0.5
+        assert f"{name} {100 * shares[name]:.4g} ± {error:.2g} %" in label
+    assert label.startswith(f"2035Q4{chosen} ")
+    median = page.evaluate("document.querySelectorAll('.chart')[1].data.at(-1).y.at(-1)")
+    label = hovered(page, charts.nth(1), right)
+    assert f"2035Q4median {median:.4g} ± " in label
+    assert "half of the paths" in label
 
 
 def test_tables_sort_by_their_unrounded_figures_and_copy_them(browser, page_of_the_example):
@@ -117,7 +163,10 @@ def test_tables_sort_by_their_unrounded_figures_and_copy_them(browser, page_of_t
     assert first[:2] == [names[0], repr(float(share.max()))]
 
 
-@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+MARKUP = {"markup": "<b>x</b><a href='#'>%{y}$x$</a>&lt;"}  # Plotly's own
+
+
+@pytest.mark.parametrize("text", (NASTY | MARKUP).values(), ids=NASTY | MARKUP)
 def test_with_any_names_the_page_fits_and_runs_nothing_of_them(browser, tmp_path, text):
     file = tmp_path / "nasty.html"
     write_report(renamed_run(text), file)
@@ -126,6 +175,8 @@ def test_with_any_names_the_page_fits_and_runs_nothing_of_them(browser, tmp_path
     assert page.inner_text("h1") == f"Stress test of {text}".strip()
     page.select_option("#entity", index=2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert hovered(page, page.locator(".chart").nth(1), 100).startswith(text[:31].rstrip())
+    assert page.locator(".chart a, .chart [style*='bold']").count() == 0
     assert noted == [file.as_uri()]
 
 

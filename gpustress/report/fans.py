@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ..estimates import run_place
 from ..pictures.fans import quantiles
+from ..sampling import quantile_with_error
 from ..simulation import simulate
 
 if TYPE_CHECKING:
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..result import Result
+
+
+@dataclass(frozen=True)
+class Fan:
+    """Quantiles of a series over the paths.
+
+    Attributes
+    ----------
+    quantiles : ndarray of float64, shape (levels, T)
+        At `LEVELS`, in the series' own unit.
+    error : ndarray of float64, shape (T,), or None
+        Standard error of the median; None of one path.
+    """
+
+    quantiles: NDArray[np.float64]
+    error: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -35,12 +52,16 @@ class Series:
     run: Result
     partial: bool
 
-    def cash(self, scenario: str, entity: str) -> NDArray[np.float64] | None:
-        """Quantiles (levels, T) of an entity's cash, or None."""
-        name = f"cash:{entity}"
+    def fan(self, scenario: str, name: str) -> Fan | None:
+        """Quantiles of a series, named as ``record`` takes it, or None."""
         if name not in self.run.series or all(one.scenario != scenario for one in self.run.runs):
             return None
-        return quantiles(self.run.series[name][run_place(self.run, scenario)])
+        values = self.run.series[name][run_place(self.run, scenario)]
+        if len(values) == 1:
+            return Fan(quantiles(values), None)
+        ordered = np.sort(values, axis=0)
+        error = [quantile_with_error(column, 0.5)[1] for column in ordered.T]
+        return Fan(quantiles(values), np.array(error))
 
 
 def with_series(run: Result, scenarios: Sequence[str], names: Sequence[str], most: int) -> Series:

@@ -26,20 +26,26 @@ if TYPE_CHECKING:
 DETAILED: Final = 8  # scenarios with tables of their own, and to choose from
 CASH_FANS: Final = 3
 MEASURE_FANS: Final = 4
-EXPLORED: Final = 30  # entities whose cash the reader can choose
+EXPLORED: Final = 30  # entities whose cash, and measures that the reader can choose
 
 
 def drawn_series(run: Result, main: dict[str, Any]) -> list[str]:
     """The series that are drawn: the cash of who is most likely to fail, and the first measures."""
-    return explored_series(main)[:CASH_FANS] + [
-        f"measure:{name}" for name in list(run.measures)[:MEASURE_FANS]
-    ]
+    return _cash(main)[:CASH_FANS] + _totals(run)[:MEASURE_FANS]
 
 
-def explored_series(main: dict[str, Any]) -> list[str]:
-    """The series that the reader can choose: cash, of many entities that of the most likely to fail."""
+def explored_series(run: Result, main: dict[str, Any]) -> list[str]:
+    """The series that the reader can choose: of many measures the first, of many entities the most likely to fail."""
+    return _cash(main)[:EXPLORED] + _totals(run)[:EXPLORED]
+
+
+def _cash(main: dict[str, Any]) -> list[str]:
     likely = sorted(main["entities"], key=lambda entity: -entity["probability"]["value"])
-    return [f"cash:{entity['entity']}" for entity in likely[:EXPLORED]]
+    return [f"cash:{entity['entity']}" for entity in likely]
+
+
+def _totals(run: Result) -> list[str]:
+    return [f"measure:{name}" for name in run.measures]
 
 
 def gallery(

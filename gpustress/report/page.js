@@ -2,8 +2,8 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
-  const SVG = "http://www.w3.org/2000/svg";
-  const BLUE = "#0072B2", ORANGE = "#C04E00", SOFT = "#595959", LINE = "#d9d9d9";
+  const BLUE = "#0072B2", BAND = "rgba(0,114,178,.2)", ORANGE = "#C04E00", SOFT = "#595959", LINE = "#d9d9d9";
+  const OTHERS = 6; // entities drawn beside the chosen one
 
   // --- tables: sort by a column, copy as tab-separated text ---
   const figure = (cell) => cell.querySelector("data");
@@ -62,94 +62,121 @@
     }
   });
 
-  // --- charts of the scenario and entity chosen ---
-  const choices = { scenario: byId("scenario"), entity: byId("entity"), period: byId("period") };
+  // --- charts of the scenario, entity and measure chosen ---
+  const choices = { scenario: byId("scenario"), entity: byId("entity"), measure: byId("measure"), period: byId("period") };
   const fill = (select, names) => names.forEach((name, i) => select.add(new Option(name, String(i))));
   fill(choices.scenario, data.scenarios.map((scenario) => scenario.name));
   fill(choices.entity, data.entities);
+  if (choices.measure) fill(choices.measure, data.measures);
   choices.period.max = String(data.periods.length - 1);
   choices.period.value = choices.period.max;
-  const failing = data.scenarios[0].failed.map((row) => (row ? row[row.length - 1] : 0));
-  choices.entity.value = String(failing.indexOf(Math.max(...failing)));
+  const likely = (scenario) => data.entities.map((_, place) => place).filter((place) => scenario.failed[place])
+    .sort((a, b) => scenario.failed[b].at(-1) - scenario.failed[a].at(-1));
+  choices.entity.value = String(likely(data.scenarios[0])[0] ?? 0);
 
-  const element = (parent, name, attributes, text) => {
-    const made = document.createElementNS(SVG, name);
-    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-    if (text !== undefined) made.textContent = text;
-    parent.append(made);
-    return made;
-  };
   const short = (value) => Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
-  const steps = (low, high) => {
-    const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-    const ticks = [];
-    for (let t = Math.ceil(low / step); t * step <= high * (1 + 1e-9) + 1e-12; t += 1) ticks.push(t * step);
-    return ticks;
+  const within = (value, error) => short(value) + (error ? ` ± ${short(Number(error.toPrecision(2)))}` : "");
+  /* Plotly takes some HTML in its texts; a name is none, and a long one would leave the chart. */
+  const plain = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
+  const cut = (name) => { const letters = [...name]; return letters.length > 32 ? `${letters.slice(0, 31).join("")}…` : name; };
+  const hover = (lines) => lines.map(plain).join("<br>");
+
+  const periods = data.periods.map((_, t) => t);
+  const line = (values, texts, style) => ({ x: periods, y: values, mode: periods.length > 1 ? "lines" : "markers", line: style, marker: { color: style.color }, hoverinfo: "text", hovertext: texts });
+  const band = (low, high) => [[low, "none"], [high, "tonexty"]].map(([values, filled]) =>
+    ({ x: periods, y: values, mode: "lines", line: { width: 0 }, fill: filled, fillcolor: BAND, hoverinfo: "skip" }));
+  const mark = (period) => [{ type: "line", x0: period, x1: period, y0: 0, y1: 1, yref: "paper", line: { color: ORANGE, width: 1.5 } }];
+
+  /* A figure that stays in the page, so that Plotly can change its chart under the mouse. */
+  const figureOf = () => {
+    const box = document.createElement("figure"), plot = document.createElement("div"), caption = document.createElement("figcaption");
+    plot.className = "chart";
+    plot.setAttribute("role", "img");
+    box.append(plot, caption);
+    byId("charts").append(box);
+    return { box, plot, caption, heard: false };
+  };
+  const draw = (chart, title, unit, traces, period) => {
+    chart.box.hidden = false;
+    chart.caption.textContent = `${title}${unit ? `, ${unit}` : ""}`;
+    chart.plot.setAttribute("aria-label", title);
+    const every = Math.max(1, Math.ceil(periods.length / 5)), ticks = periods.filter((t) => t % every === 0);
+    const axis = { fixedrange: true, gridcolor: LINE, tickfont: { color: SOFT }, zeroline: false };
+    Plotly.react(chart.plot, traces, {
+      autosize: true, height: 270, margin: { l: 58, r: 14, t: 10, b: 32 }, showlegend: false, dragmode: false,
+      hovermode: "x", hoverdistance: -1, hoverlabel: { align: "left", bgcolor: "#fff", font: { color: "#1c1c1c" } },
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12 }, shapes: mark(period),
+      xaxis: { ...axis, range: [-0.02 * periods.length, 1.02 * periods.length - 1], showgrid: false, ticklabelstandoff: 4, tickvals: ticks, ticktext: ticks.map((t) => plain(data.periods[t])) },
+      yaxis: { ...axis, rangemode: "tozero", zeroline: true, zerolinecolor: SOFT, separatethousands: true, exponentformat: "none" },
+    }, { displayModeBar: false, displaylogo: false, showLink: false, doubleClick: false, responsive: true });
+    if (!chart.heard) {
+      chart.plot.on("plotly_hover", (event) => {
+        const over = String(event.points[0].pointIndex);
+        if (over !== choices.period.value) { choices.period.value = over; read(); }
+      });
+      chart.heard = true;
+    }
+  };
+  const charts = { failed: figureOf(), cash: figureOf(), total: figureOf() };
+
+  const failures = (scenario, place) => {
+    const shares = (scenario.failed[place] || periods.map(() => 0)).map((n) => n / data.paths);
+    const errors = shares.map((p) => Math.sqrt((p * (1 - p)) / data.paths));
+    const told = shares.map((p, t) => (p ? `${within(100 * p, 100 * errors[t])} %` : "0 %"));
+    const end = (sign) => shares.map((p, t) => 100 * Math.min(1, Math.max(0, p + sign * data.deviate * errors[t])));
+    return { values: shares.map((p) => 100 * p), told, low: end(-1), high: end(1) };
+  };
+  const fanOf = (series, number) => {
+    const fan = series && series.scenarios[number];
+    if (!fan) return null;
+    const [least, lower, median, upper, most] = fan.quantiles;
+    return {
+      traces: (name) => [...band(least, most), ...band(lower, upper), line(median, told(fan).map((lines, t) => hover([cut(name), data.periods[t], ...lines])), { color: BLUE, width: 2 })],
+      told: told(fan).map((lines) => lines.join(", ")),
+      unit: series.unit,
+    };
+  };
+  const told = (fan) => periods.map((t) => {
+    const [least, lower, median, upper, most] = fan.quantiles.map((row) => short(row[t]));
+    return [`median ${within(fan.quantiles[2][t], fan.error && fan.error[t])}`, `half of the paths ${lower} to ${upper}`, `nine tenths ${least} to ${most}`];
+  });
+  const drawFan = (chart, title, name, fan, period) => {
+    if (fan) draw(chart, title, `${fan.unit ? `${fan.unit}; ` : ""}median, half and nine tenths of the paths`, fan.traces(name), period);
+    else chart.box.hidden = true;
   };
 
-  /* One chart: bands [{low, high}], lines [{values, dash}], with a mark at the period. */
-  const chart = (title, unit, bands, lines, period) => {
-    const box = document.createElement("figure");
-    const width = Math.max(300, Math.min(byId("charts").clientWidth, 500)), height = 260;
-    const left = 58, right = 12, top = 12, bottom = 26, count = data.periods.length;
-    const all = [0, ...bands.flatMap((band) => [...band.low, ...band.high]), ...lines.flatMap((line) => line.values)];
-    const low = Math.min(...all), high = Math.max(...all, low + 1e-9);
-    const x = (t) => left + ((width - left - right) * t) / Math.max(count - 1, 1);
-    const y = (v) => top + ((height - top - bottom) * (high - v)) / (high - low);
-    const svg = element(box, "svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "font-size": "12" });
-    element(svg, "title", {}, title);
-    for (const tick of steps(low, high)) {
-      element(svg, "line", { x1: left, x2: width - right, y1: y(tick), y2: y(tick), stroke: LINE });
-      element(svg, "text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end", fill: SOFT }, short(tick));
-    }
-    const every = Math.max(1, Math.ceil(count / Math.max(2, Math.floor((width - left) / 90))));
-    for (let t = 0; t < count; t += every) {
-      element(svg, "text", { x: x(t), y: height - 8, "text-anchor": t === 0 ? "start" : x(t) > width - 40 ? "end" : "middle", fill: SOFT }, data.periods[t]);
-    }
-    for (const band of bands) {
-      const points = [...band.low.map((v, t) => `${x(t)},${y(v)}`), ...band.high.map((v, t) => `${x(t)},${y(v)}`).reverse()];
-      element(svg, "polygon", { points: points.join(" "), fill: BLUE, "fill-opacity": 0.2 });
-    }
-    for (const line of lines) {
-      element(svg, "polyline", { points: line.values.map((v, t) => `${x(t)},${y(v)}`).join(" "), fill: "none", stroke: BLUE, "stroke-width": 2, "stroke-dasharray": line.dash });
-    }
-    element(svg, "line", { x1: left, x2: width - right, y1: y(0), y2: y(0), stroke: SOFT });
-    element(svg, "line", { x1: x(period), x2: x(period), y1: top, y2: height - bottom, stroke: ORANGE, "stroke-width": 1.5 });
-    svg.addEventListener("pointermove", (event) => {
-      const frame = svg.getBoundingClientRect();
-      const at = ((event.clientX - frame.left) / frame.width) * width;
-      const near = Math.round(((at - left) / (width - left - right)) * (count - 1));
-      const held = String(Math.min(Math.max(near, 0), count - 1));
-      if (held !== choices.period.value) { choices.period.value = held; show(); }
-    });
-    const caption = document.createElement("figcaption");
-    caption.textContent = `${title}${unit ? `, ${unit}` : ""}`;
-    box.append(caption);
-    return box;
-  };
-
-  const show = () => {
-    const scenario = data.scenarios[Number(choices.scenario.value)];
-    const place = Number(choices.entity.value), entity = data.entities[place], period = Number(choices.period.value);
-    const shares = (scenario.failed[place] || data.periods.map(() => 0)).map((n) => n / data.paths);
-    const reach = shares.map((p) => data.deviate * Math.sqrt((p * (1 - p)) / data.paths));
-    const percent = (values) => values.map((v) => 100 * v);
-    const band = { low: percent(shares.map((p, t) => Math.max(0, p - reach[t]))), high: percent(shares.map((p, t) => Math.min(1, p + reach[t]))) };
-    const charts = [chart(`${entity} has failed: ${scenario.name}`, "% of paths", [band], [{ values: percent(shares), dash: "none" }], period)];
-    let told = `${data.periods[period]}: ${entity} has failed in ${short(100 * shares[period])} % of the paths of ${scenario.name} (95 % interval ${short(band.low[period])} to ${short(band.high[period])}).`;
-    const cash = scenario.cash[place];
-    if (cash) {
-      const middle = (cash.length - 1) / 2;
-      charts.push(chart(`Cash of ${entity}: ${scenario.name}`, `${data.unit}; median, half and nine tenths of the paths`, [{ low: cash[0], high: cash[4] }, { low: cash[1], high: cash[3] }], [{ values: cash[middle], dash: "none" }], period));
-      told += ` Cash: median ${short(cash[middle][period])}, nine tenths of the paths ${short(cash[0][period])} to ${short(cash[4][period])} ${data.unit}.`;
-    }
-    byId("charts").replaceChildren(...charts);
-    byId("readout").textContent = told;
+  let sentences = []; // of each period, what the charts say there
+  const read = () => {
+    const period = Number(choices.period.value);
+    byId("readout").textContent = sentences[period];
     choices.period.setAttribute("aria-valuetext", data.periods[period]);
+    for (const { box, plot } of Object.values(charts)) if (!box.hidden) Plotly.relayout(plot, { shapes: mark(period) });
   };
-  for (const choice of Object.values(choices)) choice.addEventListener("input", show);
-  addEventListener("resize", show);
+  const show = () => {
+    const number = Number(choices.scenario.value), place = Number(choices.entity.value), period = Number(choices.period.value);
+    const scenario = data.scenarios[number], entity = data.entities[place], measure = choices.measure && data.measures[Number(choices.measure.value)];
+    const own = failures(scenario, place);
+    const others = likely(scenario).filter((other) => other !== place).slice(0, OTHERS).map((other) => [data.entities[other], failures(scenario, other)]);
+    const label = (t) => hover([data.periods[t], ...[[entity, own], ...others].map(([name, of]) => `${cut(name)} ${of.told[t]}`)]);
+    draw(charts.failed, `${entity} has failed: ${scenario.name}`, "% of paths, with its 95 % interval", [
+      ...band(own.low, own.high),
+      ...others.map(([, of]) => ({ ...line(of.values, [], { color: "#8c8c8c", width: 1 }), hoverinfo: "skip" })),
+      line(own.values, periods.map(label), { color: BLUE, width: 2 }),
+    ], period);
+    const cash = fanOf(data.cash[place], number), total = measure === null ? null : fanOf(data.totals[Number(choices.measure.value)], number);
+    drawFan(charts.cash, `Cash of ${entity}: ${scenario.name}`, entity, cash, period);
+    drawFan(charts.total, `${measure} since the start: ${scenario.name}`, measure, total, period);
+    sentences = periods.map((t) => [
+      own.values[t]
+        ? `${data.periods[t]}: ${entity} has failed in ${own.told[t]} of the paths of ${scenario.name} (95 % interval ${short(own.low[t])} to ${short(own.high[t])}).`
+        : `${data.periods[t]}: ${entity} has failed in no path of ${scenario.name}: a probability ${data.never}.`,
+      cash && `Its cash: ${cash.told[t]}${cash.unit && ` ${cash.unit}`}.`,
+      total && `${measure} since the start: ${total.told[t]}${total.unit && ` ${total.unit}`}.`,
+    ].filter(Boolean).join(" "));
+    read();
+  };
+  for (const name of ["scenario", "entity", "measure"]) choices[name]?.addEventListener("input", show);
+  choices.period.addEventListener("input", read);
   byId("explorer").hidden = byId("to-explorer").hidden = false;
   show();
 })();

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import tempfile
 from importlib.resources import files
@@ -27,6 +25,7 @@ from .explorer import explorer
 from .fans import with_series
 from .findings import find
 from .gallery import DETAILED, drawn_series, explored_series, gallery
+from .scripts import content_hash, embeddable
 from .telling import tell_stories
 
 if TYPE_CHECKING:
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
     from .findings import Findings
 
 LISTED: Final = 40  # scenarios in the overview
+PLOTLY: Final = (
+    "plotly-cartesian.min.js"  # as npm's plotly.js-cartesian-dist-min has it; it sets window.Plotly
+)
 DRAWN, EXPLORED = 20_000, 2_000  # paths that are run again at most, for pictures and for the reader's choice
 
 
@@ -102,18 +104,18 @@ def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findin
     of_main = summary["runs"][main]
     drawn = with_series(run, [run.runs[main].scenario], drawn_series(run, of_main), DRAWN)
     chosen = [run.runs[place].scenario for place in detailed]
-    series = with_series(run, chosen, explored_series(of_main), EXPLORED)
+    series = with_series(run, chosen, explored_series(run, of_main), EXPLORED)
     currency = run.system.settings.currency
-    cash = unit_of(np.abs(run.final_cash[main]).max(axis=0).tolist(), currency)
     package = files(__package__)
-    script, style = (package.joinpath(name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
+    style = package.joinpath("page.css").read_text(encoding="utf-8")
+    scripts = [embeddable(package.joinpath(name).read_text(encoding="utf-8")) for name in (PLOTLY, "page.js")]
     runs = summary["runs"]
     context: dict[str, Any] = {
         "answers": answers,
         "assumptions": assumptions(run),
         "averting": findings.averting,
         "books": _book_unit(runs, currency),
-        "chosen": {"explorer": explorer(run, detailed, series, cash), "partial": series.partial,
+        "chosen": {"explorer": explorer(run, detailed, series), "partial": series.partial,
                    "seen": series.run.paths},
         "command": _command(run),
         "detailed": [runs[place] for place in detailed],
@@ -126,8 +128,8 @@ def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findin
         "ordered_by": "the loss of the book" if of_main["book"] else "the number of failures",
         "overview": [runs[place] for place in places[:LISTED]],
         "revenue": _revenue_unit(findings, currency),
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "script_hashes": [content_hash(script) for script in scripts],
+        "scripts": scripts,
         "stories": tell_stories(findings.stories, run.system.settings),
         "style": style,
         "summary": summary,
