@@ -61,7 +61,7 @@ FAULTS = (
              "    added = linked * scale + curves[program.value_add[scenario], t][:, None]\n    return "
              "np.clip(added, program.floor[:, None], program.cap[:, None])\n"),
     Fault("stale draws: the first four periods again and again", "draws.py",
-          "start // NORMALS_PER_BLOCK, NORMALS)", "0, NORMALS)"),
+          "start // NORMALS_PER_BLOCK, NORMALS,", "0, NORMALS,"),
     Fault("a jump takes the other word", "draws.py",
           "occurs[start:stop] = u[0::2]", "occurs[start:stop] = u[1::2]"),
     Fault("every block draws the words of the first paths", "draws.py",

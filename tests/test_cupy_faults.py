@@ -60,7 +60,7 @@ SIMULATING = (
                 "arguments, 8 * shape.state_doubles)"),
     _simulating("shared memory not asked for", "        kernel.max_dynamic_shared_size_bytes =", "        _ ="),
     _simulating("the program's memory not held",
-                "LoadedProgram(device, program, memory,", "LoadedProgram(device, program, None,"),
+                "LoadedProgram(device, program, numbers, memory,", "LoadedProgram(device, program, numbers, None,"),
     _simulating("every part draws the first paths",
                 'self.request["first_path"] + paths.start', 'self.request["first_path"]'),
     _simulating("every part gets the first factor paths",

@@ -150,7 +150,12 @@ def scalar() -> Iterator[Backend]:
     [
         Fault("a path at rest goes on", "settlement.h", "select(moving & unmet, ", "select(unmet, "),
         Fault("the exact finish takes the first lane", "finish.h", "lane(of_lane)", "lane(0)"),
-        Fault("all lanes draw for the first path", "factors.h", "first_path + (word)lane", "first_path"),
+        Fault(
+            "all lanes draw for the first path",
+            "factors.h",
+            "path = first_path + (word)lane, turned",
+            "path = first_path, turned",
+        ),
         None,
     ],
     ids=lambda fault: fault.name if fault else "no fault",

@@ -103,7 +103,8 @@ def test_the_self_test_meets_every_cause_of_failure_and_an_exact_finish() -> Non
     assert (outcome.series[0, 0, 1] != 0.0).any()
 
 
-@pytest.mark.parametrize("name", [name for name in ARRAYS if name != "updates"])
+# Updates are not compared, and nothing weighs the path of the self test.
+@pytest.mark.parametrize("name", [name for name in ARRAYS if name not in ("updates", "weight")])
 def test_the_self_test_sees_a_wrong_number_in_every_array(name: str) -> None:
     assert name in self_test.fault(wrong(name, 1e-7 if name in AMOUNT_ARRAYS else 1)())
 
