@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import cuda_standin
-from cuda_entry import GUARD, UNSET, packed
+from cuda_entry import UNSET, guarded, packed
 from cuda_standin import Standin
 from gpustress.backends.cupy.crowds import LANES
 from gpustress.backends.native import NativeBackend
@@ -63,22 +63,13 @@ class _Entry:
         placed["order"] = np.arange(shocks, dtype=np.int32)[::-1].copy()
         clearing = packed("Clearing", job | placed)
         doubles = self.group_doubles(network)
-        memory = np.empty(GUARD + crowd.blocks * doubles + GUARD)
-        memory.view(np.uint8).fill(UNSET)
-        arguments = [
-            network.tobytes(),
-            clearing.tobytes(),
-            bytes(ctypes.c_void_p(memory[GUARD:].ctypes.data)),
-            bytes(ctypes.c_longlong(doubles)),
-        ]
-        threads = (crowd.lanes, crowd.rows, 1)
+        grid, threads = (crowd.blocks, 1, 1), (crowd.lanes, crowd.rows, 1)
         shared_bytes = 8 * crowd.lanes * crowd.rows
-        self.standin.launch(
-            "gpustress_clear", (crowd.blocks, 1, 1), threads, shared_bytes, arguments, self.order, self.seed
-        )
-        around = np.concatenate([memory[:GUARD], memory[-GUARD:]])
-        if not (around.view(np.uint8) == UNSET).all():
-            raise RuntimeError("a write outside the memory of the launch")
+        with guarded(crowd.blocks * doubles) as memory:
+            arguments = [network.tobytes(), clearing.tobytes(), memory, bytes(ctypes.c_longlong(doubles))]
+            self.standin.launch(
+                "gpustress_clear", grid, threads, shared_bytes, arguments, self.order, self.seed
+            )
 
     def group_doubles(self, network: np.ndarray[Any, np.dtype[np.void]]) -> int:
         """Doubles of state that a crowd needs."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,28 +81,24 @@ class _Entry:
         shape = self.shape
         state, scratch = self.state_and_scratch(program)
         doubles = shape.blocks * shape.teams * (scratch + (0 if shape.shared else state))
-        memory = np.empty(GUARD + doubles + GUARD)
-        memory.view(np.uint8).fill(UNSET)
-        arguments = [
-            program.tobytes(),
-            job.tobytes(),
-            bytes(ctypes.c_void_p(memory[GUARD:].ctypes.data)),
-            bytes(ctypes.c_longlong(state)),
-            bytes(ctypes.c_longlong(scratch)),
-            bytes(ctypes.c_int(shape.shared)),
-        ]
-        self.standin.launch(
-            "gpustress_simulate",
-            (shape.blocks, 1, 1),
-            (shape.team, shape.teams, 1),
-            8 * state * shape.teams if shape.shared else 0,
-            arguments,
-            self.order,
-            self.seed,
-        )
-        around = np.concatenate([memory[:GUARD], memory[GUARD + doubles :]])
-        if not (around.view(np.uint8) == UNSET).all():
-            raise RuntimeError("a write outside the memory of the launch")
+        with guarded(doubles) as memory:
+            arguments = [
+                program.tobytes(),
+                job.tobytes(),
+                memory,
+                bytes(ctypes.c_longlong(state)),
+                bytes(ctypes.c_longlong(scratch)),
+                bytes(ctypes.c_int(shape.shared)),
+            ]
+            self.standin.launch(
+                "gpustress_simulate",
+                (shape.blocks, 1, 1),
+                (shape.team, shape.teams, 1),
+                8 * state * shape.teams if shape.shared else 0,
+                arguments,
+                self.order,
+                self.seed,
+            )
 
     def state_and_scratch(self, program: NDArray[np.void]) -> tuple[int, int]:
         """Doubles of state and of scratch that a team needs."""
@@ -109,6 +106,17 @@ class _Entry:
         pointer = bytes(ctypes.c_void_p(ctypes.addressof(doubles)))
         self.standin.launch("gpustress_memory", (1, 1, 1), (1, 1, 1), 0, [program.tobytes(), pointer])
         return doubles[0], doubles[1]
+
+
+@contextmanager
+def guarded(doubles: int) -> Iterator[bytes]:
+    """Memory of a launch, nothing in it set: its address, as an argument. A write outside of it is an error."""
+    memory = np.empty(GUARD + doubles + GUARD)
+    memory.view(np.uint8).fill(UNSET)
+    yield bytes(ctypes.c_void_p(memory[GUARD:].ctypes.data))
+    around = np.concatenate([memory[:GUARD], memory[GUARD + doubles :]])
+    if not (around.view(np.uint8) == UNSET).all():
+        raise RuntimeError("a write outside the memory of the launch")
 
 
 def packed(structure: str, values: Mapping[str, Any]) -> NDArray[np.void]:

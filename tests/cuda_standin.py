@@ -125,16 +125,3 @@ def _compile(*arguments: str) -> None:
 def kernels(source: str = "cuda.cu") -> Standin:
     """The entries of a source of the kernels, built once a process."""
     return Standin(KERNELS / source)
-
-
-def launch(
-    kernel: str,
-    grid: tuple[int, int, int],
-    block: tuple[int, int, int],
-    shared_bytes: int,
-    arguments: Sequence[bytes],
-    order: str = "forward",
-    seed: int = 0,
-) -> None:
-    """Run an entry of kernels/cuda.cu to its end, as `Standin.launch` says."""
-    kernels().launch(kernel, grid, block, shared_bytes, arguments, order, seed)
