@@ -212,14 +212,20 @@ class SweepFolder:
             _sync(folder)
         return checksums
 
-    def hand_over(self, name: str) -> dict[str, str]:
-        """Wait until the disk has a folder that others wrote; checksums of its files by name."""
-        files = [f"{name}/{file}" for file in files_below(self.place / name)]
+    def write_folder(self, name: str, write: Callable[[Path], object]) -> dict[str, str]:
+        """Let a function write a folder aside, then give it its name; checksums of its files by name."""
+        aside, target = self.aside(name), self.place / name
+        write(aside)
+        files = sorted(files_below(aside))
+        checksums = {f"{name}/{file}": file_checksum(aside / file) for file in files}
         for file in files:
-            _sync(self.place / file)
-        _sync(self.place / name)
+            _sync(aside / file)
+        _sync(aside)
+        if target.exists():  # of a sweep that was killed before its manifest was there
+            shutil.rmtree(target)
+        aside.rename(target)
         _sync(self.place)
-        return {file: file_checksum(self.place / file) for file in files}
+        return checksums
 
     # --- shards ---
 

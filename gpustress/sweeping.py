@@ -266,8 +266,7 @@ def _finish(
 
 def _write_inputs(question: Question, folder: SweepFolder) -> dict[str, str]:
     """The system, the scenarios and the books; checksums by name."""
-    question.system.write(folder.place / SYSTEM, format="parquet")
-    files = folder.hand_over(SYSTEM)
+    files = folder.write_folder(SYSTEM, lambda aside: question.system.write(aside, format="parquet"))
     tables = {"scenarios": question.scenarios.table}
     if question.scenarios.coordinates is not None:
         tables["coordinates"] = question.scenarios.coordinates

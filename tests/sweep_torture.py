@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import pyarrow.dataset
@@ -31,7 +32,11 @@ def child(out: Path) -> int:
         try:
             swept(out)
             code = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
+            sys.stderr.flush()
             os._exit(code)
     return number
 

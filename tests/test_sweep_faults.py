@@ -55,26 +55,36 @@ class Disk:
 
     def __init__(self, patch, steps):
         self.off, self.steps, self._cut_at, self._held = False, 0, steps, set()
-        sync, replace, unlink, tidy = os.fsync, Path.replace, Path.unlink, SweepFolder.tidy
+        self.of_folders: list[int] = []  # steps in which a folder gets its name
+        sync, unlink, rmtree = os.fsync, Path.unlink, shutil.rmtree
 
         def watched_sync(descriptor):
             self._step()
             sync(descriptor)
             self._held.add(self._state(os.fstat(descriptor)))
 
-        def watched_replace(path, target):
-            self._step()
-            return replace(path, target)
+        def watched(move):
+            def moved(path, target):
+                if path.is_dir():
+                    self.of_folders.append(self.steps)
+                self._step()
+                return move(path, target)
 
-        patch.setattr(os, "fsync", watched_sync)
+            return moved
 
         def watched_unlink(path, missing_ok=False):
             if not self.off:
                 unlink(path, missing_ok=missing_ok)
 
-        patch.setattr(Path, "replace", watched_replace)
+        def watched_rmtree(path, ignore_errors=False):
+            if not self.off:
+                rmtree(path, ignore_errors=ignore_errors)
+
+        patch.setattr(os, "fsync", watched_sync)
+        patch.setattr(Path, "replace", watched(Path.replace))
+        patch.setattr(Path, "rename", watched(Path.rename))
         patch.setattr(Path, "unlink", watched_unlink)
-        patch.setattr(SweepFolder, "tidy", lambda folder: None if self.off else tidy(folder))
+        patch.setattr(shutil, "rmtree", watched_rmtree)
 
     def _step(self):
         self.off = self.off or self.steps == self._cut_at
@@ -98,14 +108,14 @@ class Disk:
 
 
 def check_cut_power(tmp_path, expected):
-    """Cut the power at every so many steps, and at each of the last."""
+    """Cut the power at every so many steps, before a folder has its name, and at each of the last."""
     out = tmp_path / "cut"
     with pytest.MonkeyPatch.context() as patch:
         counted = Disk(patch, -1)
         swept(out, **OPTIONS)
     shutil.rmtree(out)
     last = range(counted.steps - LAST, counted.steps)
-    for steps in [0, *last, *reversed(range(EVERY, counted.steps, EVERY))]:
+    for steps in [0, *last, *counted.of_folders, *reversed(range(EVERY, counted.steps, EVERY))]:
         with pytest.MonkeyPatch.context() as patch:
             disk = Disk(patch, steps)
             with contextlib.suppress(PowerCut):
@@ -229,17 +239,38 @@ def files_not_handed_over(patch):
 
 def system_not_handed_over(patch):
     """Files that others wrote are taken to be on the disk."""
+    write = SweepFolder.write_folder
 
-    def told(folder, name):
-        files = [f"{name}/{file}" for file in files_below(folder.place / name)]
-        return {file: file_checksum(folder.place / file) for file in files}
+    def told(folder, name, write_aside):
+        with pytest.MonkeyPatch.context() as inner:
+            files_not_handed_over(inner)
+            return write(folder, name, write_aside)
 
-    patch.setattr(SweepFolder, "hand_over", told)
+    patch.setattr(SweepFolder, "write_folder", told)
+
+
+def system_written_beside(patch):
+    """A folder is written aside where nobody looks for what was left."""
+
+    def beside(folder, name, write):
+        target = folder.place / name
+        write(target)
+        files = sorted(files_below(target))
+        for path in [*(target / file for file in files), target, folder.place]:
+            sweep_files._sync(path)
+        return {f"{name}/{file}": file_checksum(target / file) for file in files}
+
+    patch.setattr(SweepFolder, "write_folder", beside)
 
 
 def written_in_place(patch):
     """Files are written where they are to be."""
-    patch.setattr(SweepFolder, "aside", lambda folder, name: _parent_made(folder.place / name))
+    aside = SweepFolder.aside
+
+    def in_place(folder, name):
+        return aside(folder, name) if name == sweep_files.SYSTEM else _parent_made(folder.place / name)
+
+    patch.setattr(SweepFolder, "aside", in_place)
     patch.setattr(Path, "replace", lambda path, target: target)
 
 
@@ -294,6 +325,7 @@ FAULTS = {
     manifest_before_tables: check_cut_power,
     files_not_handed_over: check_cut_power,
     system_not_handed_over: check_cut_power,
+    system_written_beside: check_cut_power,
     written_in_place: check_cut_power,
     checksums_not_compared: check_damage,
     no_lock: check_second_process,

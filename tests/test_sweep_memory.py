@@ -56,8 +56,8 @@ def test_each_worker_of_a_cluster_adds_no_more_than_it_may(tmp_path):
     memory = 256 * MB
     added = told("cluster", tmp_path, memory, SERIES[memory], WORKERS)
     assert len(added["workers"]) == WORKERS
-    for worker in added["workers"]:
-        assert USED * memory <= worker <= SLACK * memory
+    assert USED * memory <= max(added["workers"])  # the scheduler may give both shards to one
+    assert max(added["workers"]) <= SLACK * memory
     assert added["here"] <= memory // 4  # it computes nothing, and puts together what is small
     assert added["here"] + sum(added["workers"]) <= SLACK * memory * WORKERS
 
