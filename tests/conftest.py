@@ -18,6 +18,9 @@ from gpustress.backends import ENVIRONMENT_VARIABLE, BackendInfo
 from needs import require_backend
 from sweeps import small_shards, swept
 
+# The bench's peer in Numba has to be right here, not fast: half of the time goes into making it fast.
+os.environ.setdefault("NUMBA_OPT", "1")
+
 NEEDED_BY = {"native": "compiler", "cupy": "gpu"}  # as GPUSTRESS_REQUIRE names it
 
 # `ci` draws the same examples every time; `--hypothesis-profile=deep` draws others, twenty times as many.
