@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -58,16 +59,22 @@ class Obligations:
 
     @staticmethod
     def of(network: Network) -> Obligations:
-        """Those of a network."""
+        """Those of a network, which are kept as long as it is there: one may be cleared a shock at a time."""
+        if network not in _KNOWN:
+            _KNOWN[network] = Obligations._of(network)
+        return _KNOWN[network]
+
+    @staticmethod
+    def _of(network: Network) -> Obligations:
         nodes = len(network.names)
         owing = np.flatnonzero(network.external_liabilities)
         node = np.concatenate([network.debtor, owing])
         rank = np.concatenate([network.rank, network.external_rank[owing]])
         amount = np.concatenate([network.amount, network.external_liabilities[owing]])
-        keys, of_row = np.unique(np.stack([node, rank], axis=1), axis=0, return_inverse=True)
+        ranks, of_rank = np.unique(rank, return_inverse=True)
+        keys, of_row = np.unique(node * max(1, len(ranks)) + of_rank, return_inverse=True)
         count, edges = len(keys), len(network.amount)
-        of_row = of_row.reshape(-1)
-        debtor = keys[:, 0]
+        debtor = keys // max(1, len(ranks))
         due = DoubleDouble.of(amount).sums(of_row, count)
         first = np.searchsorted(debtor, np.arange(nodes + 1))
         senior = DoubleDouble.of(np.zeros(count))
@@ -116,3 +123,6 @@ class Obligations:
         """What each node receives (N,), each obligation being `met` (K,) to that share."""
         paid = DoubleDouble.of(self.amount) * met[self.obligation]
         return paid.sums(self.creditor, self.nodes)
+
+
+_KNOWN: WeakKeyDictionary[Network, Obligations] = WeakKeyDictionary()

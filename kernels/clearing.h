@@ -6,6 +6,8 @@
 
 constexpr int MOST_UPDATES = 512;       // within a set of defaults; what moves after them leaks little
 constexpr double ACCURACY = 1e-12;      // of the largest total that a node owes: what a bound has to show
+constexpr int PROBE = 8;                // updates after which it is asked whether it is certain by now who defaults
+constexpr double UNSURE = 0x1p-44;      // of what is due: what roundings may do to that answer
 constexpr double AT_REST = 0x1p-51;     // of what is due: an update that moves no payment by more is the last
 constexpr double ROUNDOFF = 0x1p-53;
 constexpr double DEFAULT_TOLERANCE = 1e-12;
@@ -96,11 +98,13 @@ GPUSTRESS_FUNCTION void pay_in_full(const Network& n, const ClearingState& s, in
     for (index32 k = n.first[i]; k < n.first[i + 1]; ++k) s.unpaid[places + k] = all_lanes(0.0);
 }
 
-// Set what an open node needs, as its lanes have defaulted or not.
+// Set what an open node needs, as its lanes have defaulted or not: without default costs what it lacks, to the bit.
 GPUSTRESS_FUNCTION void set_need(const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks, int i) {
-    const real reduced = fused(all_lanes(job.alpha), own_of(job, shocks, i), all_lanes(job.beta * n.claims[i]));
+    real needs = s.lack[i];
+    if (job.alpha != 1.0 || job.beta != 1.0)
+        needs = all_lanes(n.total[i]) - fused(all_lanes(job.alpha), own_of(job, shocks, i), all_lanes(job.beta * n.claims[i]));
     const real as_it_is = select(mask_of(s.varies[i]), s.lack[i], all_lanes(-infinity()));
-    s.need[s.open.place[n.first[i]]] = select(mask_of(s.fails[i]), all_lanes(n.total[i]) - reduced, as_it_is);
+    s.need[s.open.place[n.first[i]]] = select(mask_of(s.fails[i]), needs, as_it_is);
 }
 
 template <class Crowd>
@@ -120,25 +124,48 @@ GPUSTRESS_STEP void begin_clearing(const Crowd& crowd, const Network& n, const C
     });
 }
 
-// Find who is short, given what all others pay: lanes in which somebody new is.
+// Payments of lanes on their way to a clearing vector.
+struct Course {
+    mask moving;     // they are still updated
+    mask probing;    // who else defaults is asked before they rest
+    real updates;    // since somebody new defaulted
+    real remaining;  // of what a node owes: how much more of it may yet be left unpaid; 0 at rest, infinity: not known
+    int gathered;    // open obligations whose debts were gathered
+};
+
+// Find who is short, given what all others pay, and may yet not pay: lanes in which somebody new is, and those in which that is
+// not certain, where nobody is taken for short as yet.
 struct Found {
-    mask defaults, near_defaults;
+    mask defaults, near_defaults, uncertain;
 };
 template <class Crowd>
-GPUSTRESS_STEP Found find_defaults(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going, real rounds,
-                                   const Shocks& shocks) {
-    Found found = {no_lane(), no_lane()};
+GPUSTRESS_STEP Found find_defaults(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask lanes,
+                                   real remaining, real rounds, const Shocks& shocks) {
+    const mask rests = remaining == all_lanes(0.0);
+    Found found = {no_lane(), no_lane(), no_lane()};
     crowd.each(n.nodes, [&](int i) {
-        const real lack = s.lack[i] + s.loss[i];
-        const mask lacks = going & (lack > all_lanes(0.0));
+        const real lack = s.lack[i] + s.loss[i], most = fused(remaining, all_lanes(n.claims[i]), lack);
+        const mask lacks = lanes & (most > all_lanes(0.0));
+        s.passes[i] = 0;
         if (!crowd.some(lacks)) return;
         const mask is_short = lacks_much(n, i, lack), fails = mask_of(s.fails[i]);
-        const mask defaults = lacks & is_short & !fails, near = lacks & !is_short & !mask_of(s.varies[i]);
-        if (!crowd.some(defaults | near)) return;
+        const mask defaults = lacks & is_short & !fails;
+        const mask near = lacks & rests & !is_short & !mask_of(s.varies[i]);
         found.defaults = found.defaults | defaults;
         found.near_defaults = found.near_defaults | near;
+        found.uncertain = found.uncertain | (lacks & !rests & !is_short & !fails);
+        s.passes[i] = lane_bits(defaults | near);
+    });
+    found.uncertain = crowd.across(found.uncertain);
+    found.defaults = crowd.across(found.defaults) & !found.uncertain;
+    found.near_defaults = crowd.across(found.near_defaults) & !found.uncertain;
+    if (!crowd.some(found.defaults | found.near_defaults)) return found;
+    crowd.each(n.nodes, [&](int i) {
+        const mask varies = mask_of(s.passes[i]) & !found.uncertain;
+        if (!crowd.some(varies)) return;
+        const mask defaults = varies & lacks_much(n, i, s.lack[i] + s.loss[i]);
         s.fails[i] |= lane_bits(defaults);
-        s.varies[i] |= lane_bits(defaults | near);
+        s.varies[i] |= lane_bits(varies);
         for (int lane = 0; lane < shocks.lanes; ++lane)
             if (lane_of(defaults, lane)) job.round[place_of(job, shocks, lane, i)] = (index32)lane_of(rounds, lane) + 1;
         if (!is_open(n, s.open, i)) {
@@ -147,7 +174,7 @@ GPUSTRESS_STEP Found find_defaults(const Crowd& crowd, const Network& n, const C
         }
         set_need(n, job, s, shocks, i);
     });
-    return {crowd.across(found.defaults), crowd.across(found.near_defaults)};
+    return found;
 }
 
 // Whoever was in default and lacks nothing now is saved: lanes in which somebody is.
@@ -164,39 +191,78 @@ GPUSTRESS_STEP mask save(const Crowd& crowd, const Network& n, const Clearing& j
     return crowd.across(changed);
 }
 
-// Update the payments of the lanes that go on until each rests. Lanes that do. RANKED: nodes have several obligations.
-template <bool RANKED, class Crowd>
-GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask going) {
-    gather_open(crowd, n, s.open);
+// What an update does about how far it moves what is not paid: nothing, keep it (in `passed`), or compare it with what was kept.
+enum Look { NOT, KEEP, COMPARE };
+
+// Update the payments of lanes that move. Those in which something still moves. RANKED: nodes have several obligations.
+// COMPARE, for each lane: by how much something moves farther than half as far as before, and the farthest move, of what a node owes.
+template <bool RANKED, Look LOOK, class Crowd>
+GPUSTRESS_FUNCTION mask update_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask moving,
+                                        real& slow, real& farthest) {
     const real beta = all_lanes(job.beta);
-    mask moving = going;
-    for (int update = 0; update < MOST_UPDATES && crowd.some(moving); ++update) {
-        mask moves = no_lane();
-        for (int chunk = 0; chunk < CHUNKS; ++chunk) {
-            const Lanes<real> fresh = s.fresh;
-            const index32 base = n.first[chunk * chunk_nodes(n) < n.nodes ? chunk * chunk_nodes(n) : n.nodes];
-            each_open(crowd, n, s.open, chunk, [&](const OpenRow& row) {
-                const int i = row.node;
-                const real loss = reaching(s.open, s.unpaid, row), least = all_lanes(AT_REST * row.total);
-                const real lacking = crowd.some(mask_of(s.fails[i] ^ s.varies[i]))
-                                         ? lacking_of(n, job, s, i, loss)
-                                         : between(fused(beta, loss, s.need[row.places + row.first]), row.total);
-                const index32 begin = row.first, end = RANKED ? n.first[i + 1] : begin + 1;
-                for (index32 k = begin; k < end; ++k) {
-                    // Who has one obligation leaves so much of it unpaid as it lacks.
-                    const real before = s.unpaid[row.places + k], after = RANKED ? part_of(n, k, lacking) : lacking;
-                    moves = moves | (moving & (size_of(after - before) > least));
-                    fresh[k - base] = select(moving, after, before);
+    real beyond = all_lanes(0.0);  // what is rest
+    for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+        const Lanes<real> fresh = s.fresh;
+        const index32 base = n.first[chunk * chunk_nodes(n) < n.nodes ? chunk * chunk_nodes(n) : n.nodes];
+        each_open(crowd, n, s.open, chunk, [&](const OpenRow& row) {
+            const int i = row.node;
+            const real loss = reaching(s.open, s.unpaid, row), least = all_lanes(AT_REST * row.total);
+            const real lacking = crowd.some(mask_of(s.fails[i] ^ s.varies[i]))
+                                     ? lacking_of(n, job, s, i, loss)
+                                     : between(fused(beta, loss, s.need[row.places + row.first]), row.total);
+            const index32 begin = row.first, end = RANKED ? n.first[i + 1] : begin + 1;
+            for (index32 k = begin; k < end; ++k) {
+                // Who has one obligation leaves so much of it unpaid as it lacks.
+                const real before = s.unpaid[row.places + k], after = RANKED ? part_of(n, k, lacking) : lacking;
+                const real move = size_of(after - before);
+                beyond = larger(move - least, beyond);
+                fresh[k - base] = select(moving, after, before);
+                if constexpr (LOOK == KEEP) s.passed[row.places + k] = move;
+                if constexpr (LOOK == COMPARE) {
+                    slow = larger(move - fused(all_lanes(0.5), s.passed[row.places + k], least), slow);
+                    farthest = larger(farthest, move / all_lanes(row.total));
                 }
-            });
-            each_open(crowd, n, s.open, chunk, [&](const OpenRow& row) {
-                const index32 begin = row.first, end = RANKED ? n.first[row.node + 1] : begin + 1;
-                for (index32 k = begin; k < end; ++k) s.unpaid[row.places + k] = fresh[k - base];
-            });
-        }
-        moving = crowd.across(moves);
+            }
+        });
+        each_open(crowd, n, s.open, chunk, [&](const OpenRow& row) {
+            const index32 begin = row.first, end = RANKED ? n.first[row.node + 1] : begin + 1;
+            for (index32 k = begin; k < end; ++k) s.unpaid[row.places + k] = fresh[k - base];
+        });
     }
-    return going & !moving;
+    return moving & (crowd.largest(beyond) > all_lanes(0.0));
+}
+
+// Update payments until they rest, or where lanes are probed, PROBE times. Lanes that do not still move after MOST_UPDATES.
+//
+// Who is in default lacks something, so that an update is monotone and linear until somebody pays nothing, and moves no more: each
+// moves by at most what those before it moved, passed on. So once it moves each by at most half as far as the one before,
+// all that follow together move each by no more than it did. Ranks, and who nearly defaults, bend that line.
+template <bool RANKED, class Crowd>
+GPUSTRESS_STEP mask settle_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, Course& course) {
+    gather_more(crowd, n, s.open, course.gathered);
+    const bool probes = !RANKED && crowd.some(course.probing);
+    mask rest = every_lane();
+    real slow = all_lanes(0.0), farthest = slow;
+    for (int update = 1; crowd.some(course.moving); ++update) {
+        const mask moving = course.moving;
+        if (probes && update + 1 == PROBE)
+            course.moving = update_payments<false, KEEP>(crowd, n, job, s, moving, slow, farthest);
+        else if (probes && update == PROBE)
+            course.moving = update_payments<false, COMPARE>(crowd, n, job, s, moving, slow, farthest);
+        else
+            course.moving = update_payments<RANKED, NOT>(crowd, n, job, s, moving, slow, farthest);
+        course.updates = course.updates + all_lanes(1.0);
+        rest = rest & !(course.moving & (course.updates >= all_lanes(MOST_UPDATES)));
+        course.moving = course.moving & rest;
+        if (probes && update == PROBE) break;
+    }
+    real remaining = all_lanes(infinity());
+    if (probes) {
+        const mask known = course.probing & (crowd.largest(slow) <= all_lanes(0.0));
+        remaining = select(known, crowd.largest(farthest) + all_lanes(UNSURE), remaining);
+    }
+    course.remaining = select(course.moving, remaining, all_lanes(0.0));
+    return rest;
 }
 
 // How far roundings can move what a node does not pay, on the way from what others don't.
@@ -230,7 +296,8 @@ GPUSTRESS_FUNCTION real unpaid_by(const Network& n, const ClearingState& s, int 
 // change and the roundings, A what nodes that do not pay in full pass on (the update is monotone). First try y in proportion
 // to what nodes pay, which holds unless somebody lives on next to nothing but what others in default pay. Lanes in which it does.
 template <class Crowd>
-GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s) {
+GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s,
+                                      Course& course) {
     constexpr double LEAST_SHARE = 0x1p-20;  // of what a node pays: what it has of others than those
     const real nothing = all_lanes(0.0);
     crowd.each(n.nodes, [&](int i) {
@@ -245,7 +312,7 @@ GPUSTRESS_STEP mask bound_by_payments(const Crowd& crowd, const Network& n, cons
             s.need[s.open.place[n.first[i]]] = s.lack[i];
         }
     });
-    gather_open(crowd, n, s.open);
+    gather_more(crowd, n, s.open, course.gathered);
     each_open(crowd, n, s.open, [&](const OpenRow& row) {
         const int i = row.node;
         const real unpaid = unpaid_by(n, s, i), gap = size_of(lacking_of(n, job, s, i, s.loss[i]) - unpaid);
@@ -330,8 +397,9 @@ GPUSTRESS_STEP real shown_bound(const Crowd& crowd, const Network& n, const Clea
 }
 
 template <class Crowd>
-GPUSTRESS_FUNCTION real bound_of_error(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask settled) {
-    mask holds = settled & bound_by_payments(crowd, n, job, s);
+GPUSTRESS_FUNCTION real bound_of_error(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, mask settled,
+                                       Course& course) {
+    mask holds = settled & bound_by_payments(crowd, n, job, s, course);
     real bound = select(holds, shown_bound(crowd, n, s), all_lanes(infinity()));
     const mask enough = bound <= all_lanes(ACCURACY * n.largest), again = settled & !enough;
     if (!crowd.some(again)) return bound;
@@ -365,29 +433,66 @@ GPUSTRESS_STEP void write_clearing(const Crowd& crowd, const Network& n, const C
     }
 }
 
+// The greatest clearing vector, round by round of defaults, which are counted. Lanes whose payments come to rest.
+template <bool RANKED, class Crowd>
+GPUSTRESS_FUNCTION mask find_greatest(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s,
+                                      const Shocks& shocks, Course& course, real& rounds) {
+    const real nothing = all_lanes(0.0);
+    mask asking = every_lane(), near = no_lane(), settled = every_lane();
+    for (;;) {
+        const mask asked = asking & (course.remaining < all_lanes(infinity()));
+        course.probing = no_lane();
+        if (crowd.some(asked)) {
+            const Found found = find_defaults(crowd, n, job, s, asked, course.remaining, rounds, shocks);
+            const mask more = found.defaults | found.near_defaults;
+            asking = (asking & !asked) | found.uncertain | more;
+            near = near | found.near_defaults;
+            rounds = select(found.defaults, rounds + all_lanes(1.0), rounds);
+            course.updates = select(more, nothing, course.updates);
+            course.moving = course.moving | more;
+            if constexpr (!RANKED) course.probing = more & !near;
+        }
+        if (!crowd.some(course.moving)) return settled;
+        const mask rest = settle_payments<RANKED>(crowd, n, job, s, course);
+        settled = settled & rest;
+        asking = asking & rest;
+        reach_all(crowd, n, s.open, s.unpaid, s.loss);
+    }
+}
+
+// The least one: all who owe are in default, but for those that are saved by what others pay.
+template <bool RANKED, class Crowd>
+GPUSTRESS_FUNCTION mask find_least(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks,
+                                   Course& course, real& rounds) {
+    mask going = every_lane(), settled = every_lane();
+    while (crowd.some(going)) {
+        rounds = select(going, rounds + all_lanes(1.0), rounds);
+        course.moving = going;
+        course.updates = all_lanes(0.0);
+        const mask rest = settle_payments<RANKED>(crowd, n, job, s, course);
+        settled = settled & rest;
+        reach_all(crowd, n, s.open, s.unpaid, s.loss);
+        // Without costs nobody that is saved saves others.
+        going = save(crowd, n, job, s, going & rest, shocks) & (job.alpha * job.beta < 1.0 ? every_lane() : no_lane());
+    }
+    return settled;
+}
+
+template <bool RANKED, class Crowd>
+GPUSTRESS_FUNCTION void clear_by_rank(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s,
+                                      const Shocks& shocks) {
+    real rounds = all_lanes(0.0);
+    Course course = {no_lane(), no_lane(), rounds, rounds, -1};
+    const mask settled = job.least ? find_least<RANKED>(crowd, n, job, s, shocks, course, rounds)
+                                   : find_greatest<RANKED>(crowd, n, job, s, shocks, course, rounds);
+    write_clearing(crowd, n, job, s, rounds, bound_of_error(crowd, n, job, s, settled, course), shocks);
+}
+
 template <class Crowd>
 GPUSTRESS_FUNCTION void clear_shocks(const Crowd& crowd, const Network& n, const Clearing& job, const ClearingState& s, const Shocks& shocks) {
     begin_clearing(crowd, n, job, s, shocks);
-    real rounds = all_lanes(0.0);
-    mask going = every_lane(), settled = every_lane();
-    for (;;) {
-        if (job.least) {
-            rounds = select(going, rounds + all_lanes(1.0), rounds);
-        } else {
-            const Found found = find_defaults(crowd, n, job, s, going, rounds, shocks);
-            rounds = select(found.defaults, rounds + all_lanes(1.0), rounds);
-            going = going & (found.defaults | found.near_defaults);
-        }
-        if (!crowd.some(going)) break;
-        const mask rest = n.most_ranks > 1 ? settle_payments<true>(crowd, n, job, s, going) : settle_payments<false>(crowd, n, job, s, going);
-        settled = settled & (!going | rest);
-        going = going & rest;
-        reach_all(crowd, n, s.open, s.unpaid, s.loss);
-        // Without costs nobody that is saved saves others.
-        if (job.least) going = going & save(crowd, n, job, s, going, shocks) & (job.alpha * job.beta < 1.0 ? every_lane() : no_lane());
-    }
-    const real bound = bound_of_error(crowd, n, job, s, settled);
-    write_clearing(crowd, n, job, s, rounds, bound, shocks);
+    if (n.most_ranks > 1) clear_by_rank<true>(crowd, n, job, s, shocks);
+    else clear_by_rank<false>(crowd, n, job, s, shocks);
 }
 
 // How hard a shock hits: how many lack something while all others pay in full. Shocks beside each other should have much in common.

@@ -118,6 +118,14 @@ GPUSTRESS_STEP void gather_open(const Crowd& crowd, const Network& n, const Open
     }
 }
 
+// The same where nodes have been opened since; gathered: how many obligations were open then.
+template <class Crowd>
+GPUSTRESS_FUNCTION void gather_more(const Crowd& crowd, const Network& n, const OpenDebts& debts, int& gathered) {
+    const int open = debts.count[CHUNKS];
+    if (open != gathered) gather_open(crowd, n, debts);
+    gathered = open;
+}
+
 // What reaches an open node of `values` (K + 1,), which lie at their places, by its shares.
 GPUSTRESS_FUNCTION real reaching(const OpenDebts& debts, Lanes<real> values, const OpenRow& row) {
     real sum = all_lanes(0.0);

@@ -98,6 +98,27 @@ def just_enough(shocks: int = 3) -> ClearingCase:
     return ClearingCase(Obligations.of(net), assets)
 
 
+def late_defaults(passed: float = 0.2) -> tuple[gs.Network, ClearingCase, NDArray[np.int64]]:
+    """A circle in default, who owes what it does not pay, and who lives on that one; and in which round each defaults.
+
+    Each shock leaves the second short by less, or with so much to spare; with default costs the third then lacks much. Of
+    what those in the circle pay, `passed` goes round, against the order of the nodes.
+    """
+    share, own, alpha = 0.2, 0.1, 0.5
+    paid = alpha * own / (1.0 - passed)  # by each of the circle; all owe 1
+    names = ["a", "b", "c", "d", "e", "late", "later"]
+    net = gs.Network(
+        {"debtor": [*"abcdea", "late"], "creditor": [*"eabcd", "late", "later"],
+         "amount": [passed] * 5 + [share, 1.0]},
+        {"name": names, "external_liabilities": [1.0 - passed - share] + [1.0 - passed] * 4 + [0.0, 1.0]},
+    )  # fmt: skip
+    lack = np.repeat(np.geomspace(1e-2, 1e-11, 25), 2) * np.tile([1.0, -1.0], 25)
+    assets = np.full((len(lack), len(names)), own)
+    assets[:, 5] = 1.0 - share * paid - lack
+    rounds = np.array([1] * 5 + [2, 3]) * ((np.arange(7) < 5) | (lack[:, None] > 0.0))
+    return net, ClearingCase(Obligations.of(net), assets, (alpha, 1.0)), rounds
+
+
 def clearing_cases() -> dict[str, ClearingCase]:
     """Those that soon come to rest."""
     return {
@@ -105,6 +126,8 @@ def clearing_cases() -> dict[str, ClearingCase]:
         "random": random_case(),
         "lives on others": lives_on_others(),
         "just enough": just_enough(),
+        "late defaults": late_defaults()[1],
+        "later defaults": late_defaults(0.75)[1],
     }
 
 

@@ -23,6 +23,7 @@ from scipy.optimize import linprog
 import gpustress as gs
 from bits import differing_arrays, same_bits
 from build import examples
+from clearing_cases import late_defaults
 from gpustress.backends import network_layout
 from gpustress.backends.native import NativeBackend, levels
 from gpustress.obligations import Obligations
@@ -97,6 +98,14 @@ def test_rounds_are_those_of_fictitious_defaults(solver: str) -> None:
     assert result.payments[0] == pytest.approx([4, 5, 5, 5], rel=1e-14)
     assert result.recovery[0] == pytest.approx([0.4, 0.5, 0.5, 5 / 9.9], rel=1e-14)
     assert result.equity.tolist() == [[0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("passed", [0.2, 0.75])
+def test_who_defaults_by_little_after_many_updates_does_so_in_its_round(solver: str, passed: float) -> None:
+    net, case, rounds = late_defaults(passed)
+    found = cleared(net, case.costs, external_assets=case.shocks, solver=solver)
+    np.testing.assert_array_equal(found.round, rounds)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

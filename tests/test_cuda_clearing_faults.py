@@ -35,8 +35,8 @@ FAULTS = (
 # Barriers without which nothing goes wrong, because before the next one no thread touches what another wrote. They are
 # there because `each` always ends in one.
 SPARE = {
-    "close_all 1", "find_defaults 1", "save 1", "bound_by_payments 3", "bound_by_payments 5", "bound_by_updates 4",
-    "shown_bound 1", "write_clearing 1",
+    "close_all 1", "find_defaults 1", "reach_all 1", "save 1", "bound_by_payments 3", "bound_by_payments 5",
+    "bound_by_updates 4", "shown_bound 1", "write_clearing 1",
 }  # fmt: skip
 
 BARRIERS = Barriers(
