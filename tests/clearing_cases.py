@@ -101,8 +101,8 @@ def just_enough(shocks: int = 3) -> ClearingCase:
 def late_defaults(passed: float = 0.2) -> tuple[gs.Network, ClearingCase, NDArray[np.int64]]:
     """A circle in default, who owes what it does not pay, and who lives on that one; and in which round each defaults.
 
-    Each shock leaves the second short by less, or with so much to spare; with default costs the third then lacks much. Of
-    what those in the circle pay, `passed` goes round, against the order of the nodes.
+    Each shock leaves the second short by less, or with so much to spare; with default costs the third then lacks much.
+    Of what those in the circle pay, `passed` goes round, against the order of the nodes.
     """
     share, own, alpha = 0.2, 0.1, 0.5
     paid = alpha * own / (1.0 - passed)  # by each of the circle; all owe 1
