@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 METHODS: Final = ("eisenberg_noe", "rogers_veraart")
-_AT_ONCE: Final = 1 << 20  # numbers that are looked at together
+_AT_ONCE: Final = 1 << 16  # numbers that are looked at together: they stay in a cache
 _FAULTS: Final[tuple[tuple[Callable[[NDArray[np.float64]], Any], str, str], ...]] = (
     (lambda array: ~np.isfinite(array), "is not a finite number", "Write a number of at least 0."),
     (lambda array: array < 0.0, "is negative", "Write 0, and what is owed among the external liabilities."),
@@ -78,6 +78,9 @@ def read_external_assets(net: Network, given: ArrayLike | None) -> NDArray[np.fl
 
 def _checked(net: Network, argument: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
     step = max(1, _AT_ONCE // max(1, array.shape[1]))
+    blocks = (array[first : first + step] for first in range(0, len(array), step))
+    if all(block.min(initial=0.0) >= 0.0 and block.max(initial=0.0) <= LARGEST for block in blocks):
+        return array
     problems = []
     for at_fault, message, remedy in _FAULTS:
         listed: list[tuple[int, int]] = []
