@@ -72,19 +72,38 @@ def test_two_that_owe_each_other_alone_clear_at_any_common_share(solver: str) ->
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_default_costs_leave_two_clearing_vectors(solver: str) -> None:
-    """Rogers and Veraart (2013): with default costs even a regular network has several vectors.
+    """Rogers and Veraart (2013), example 3.3: two have 1 each, of which half is lost in default; they owe each other.
 
-    Two owe each other 1 and 1 outside, and have 1 each. Nobody fails, or all do: p = 1/2 + 1/2 * p/2, so p = 2/3.
+    If both fail, p = 1/2 + 1/2 q and q = 1/2 + 1/2 p, so both pay 1 and have 2. That is a default where both owe 2.2;
+    where one owes 2 it is none, though updates from below end there: there is but one clearing vector.
     """
-    net = gs.Network.from_scipy([[0, 1], [1, 0]], external_assets=[1, 1], external_liabilities=[1, 1])
-    greatest, least = (
-        cleared(net, (0.5, 0.5), solution=which, solver=solver) for which in ("greatest", "least")
-    )
-    assert greatest.payments.tolist() == [[2.0, 2.0]]
-    assert least.payments[0] == pytest.approx([2 / 3, 2 / 3], rel=1e-14)
-    assert least.recovery[0] == pytest.approx([1 / 3, 1 / 3], rel=1e-14)
+    for owed, expected in ((2.2, [1.0, 1.0]), (2.0, [2.0, 2.2])):
+        net = gs.Network.from_scipy([[0, owed], [2.2, 0]], external_assets=[1, 1])
+        greatest, least = (
+            cleared(net, (0.5, 0.5), solution=which, solver=solver) for which in ("greatest", "least")
+        )
+        assert greatest.payments.tolist() == [[owed, 2.2]]
+        assert least.payments[0] == pytest.approx(expected, rel=1e-14)
     same = gs.clear(net, solution="least", solver=solver)  # without costs there is one alone
-    assert same.payments[0] == pytest.approx([2.0, 2.0], rel=1e-12)
+    assert same.payments[0] == pytest.approx([2.0, 2.2], rel=1e-12)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_in_a_circle_every_second_fails_and_takes_the_others_along(solver: str) -> None:
+    """Rogers and Veraart (2013), section 5.1: six in a circle, who owe a and a + epsilon by turns.
+
+    They have gamma (1 - epsilon) and gamma (1 + epsilon). Where that is too little all fail, the second kind first, and
+    pay alpha gamma / (1 - beta^2) times (1 - epsilon) + beta (1 + epsilon), and times beta (1 - epsilon) + 1 + epsilon.
+    """
+    a, epsilon, gamma, alpha, beta = 2.0, 1.0, 0.4, 0.5, 0.5
+    first, second = gamma * (1.0 - epsilon), gamma * (1.0 + epsilon)
+    matrix = sparse.csr_array(([a, a + epsilon] * 3, (np.arange(6), np.roll(np.arange(6), -1))))
+    net = gs.Network.from_scipy(matrix, external_assets=[first, second] * 3)
+    found = cleared(net, (alpha, beta), solver=solver)
+    share = alpha / (1.0 - beta**2)
+    expected = [share * (first + beta * second), share * (beta * first + second)] * 3
+    assert found.payments[0] == pytest.approx(expected, rel=1e-14)
+    assert found.round.tolist() == [[2, 1] * 3]
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
