@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -68,6 +68,10 @@ class InputError(ValueError):
         counted = " (data rows count from 1, below the header)" if rows else ""
         listed = [f"  {problem}" for problem in self.problems]
         super().__init__("\n".join([f"{head} in the input{counted}:", *listed]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make a copy of the problems: an exception would make it of its text, as another process hands it over."""
+        return type(self), (self.problems,), self.__dict__
 
 
 class InputWarning(UserWarning):

@@ -1,0 +1,23 @@
+"""Errors are plain values: they are handed on as they are."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from gpustress.errors import InputError, Problem
+
+PROBLEMS = (Problem("entities", 3, "cash", "-1.0", "is negative", "Write 0."), Problem("paths", None, None, "0", "is none", "Write 1."))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "handed_on", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy]
+)
+def test_an_error_says_the_same_in_another_process_and_as_a_copy(handed_on):
+    error = InputError(PROBLEMS)
+    error.add_note("while shard 7 ran")
+    again = handed_on(error)
+    assert type(again) is InputError
+    assert (str(again), again.problems, again.__notes__) == (str(error), PROBLEMS, error.__notes__)
