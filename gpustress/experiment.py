@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .arguments import one_of
 from .errors import InputError, Problem, bad_argument, nearest
 from .evaluation import evaluate
-from .job import check_paths, prepare
+from .job import check_paths, check_system, make_scenarios, prepare
 from .memory import budget
 from .parameters import Address, Flows, Parameters, parse_address
 from .scenarios import Scenarios
@@ -78,7 +79,7 @@ class Experiment:
     scenarios : Scenarios, anything that speaks Arrow, or None
         Where `scenario` stands; None: the system's own.
     scenario : str or None
-        What is changed; None: the system as it is.
+        What is changed; None: the only one of `scenarios`, or without these the system as it is.
     statistic : Statistic
     options : RunOptions
     confidence : float
@@ -187,23 +188,30 @@ def check_one_effect(effects: str) -> None:
     ------
     InputError
     """
-    if effects not in EFFECTS:
+    if not one_of(effects, EFFECTS):
         raise bad_argument("effects", effects, "is no kind of effects", nearest(str(effects), EFFECTS))
 
 
 def scenario_rows(system: System, scenarios: Any, scenario: str | None) -> list[dict[str, Any]]:
     """The rows of one scenario, without its name and effects; none for the system as it is.
 
+    Without a name it is the system as it is, or the only one of the `scenarios` that are given.
+
     Raises
     ------
     InputError
-        There is no such scenario.
+        There is no such scenario, or several are given and none is named.
     """
-    if scenario is None:
+    check_system(system)
+    if scenarios is None and scenario is None:
         return []
-    known = Scenarios(system.scenarios) if scenarios is None else scenarios
-    known = known if isinstance(known, Scenarios) else Scenarios(known)
-    if scenario not in known.names:
+    known = make_scenarios(system, scenarios)
+    if scenario is None:
+        if len(known) > 1:
+            message = f"does not say which of {len(known)} that `scenarios` has"
+            raise bad_argument("scenario", scenario, message, nearest("", known.names))
+        scenario = known.names[0] if known.names else ""
+    elif not one_of(scenario, known.names):
         raise bad_argument("scenario", scenario, "is no scenario", nearest(str(scenario), known.names))
     return [
         {name: row[name] for name in ("parameter", "start", "end", "op", "value")}

@@ -88,8 +88,8 @@ def prepare(system: System, scenarios: Any, effects: str | Sequence[str], factor
     return Job(system, chosen.table, chosen.coordinates, program, runs, given)
 
 
-def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ...]:
-    """One kind of effects or several, of what is a system.
+def check_system(system: Any) -> None:
+    """Refuse what is no system.
 
     Raises
     ------
@@ -99,6 +99,16 @@ def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ..
         raise bad_argument(
             "system", system, "is no System", "Make one with System(...) or read_system(folder)."
         )
+
+
+def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ...]:
+    """One kind of effects or several, of what is a system.
+
+    Raises
+    ------
+    InputError
+    """
+    check_system(system)
     several = _names("effects", effects)
     for effect in several:
         if effect not in EFFECTS:

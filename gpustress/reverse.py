@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .arguments import whole_number
+from .arguments import one_of, whole_number
 from .backends import AUTO
 from .errors import InputError, Problem, bad_argument, shown
 from .experiment import Change, Experiment, RunOptions
@@ -162,7 +162,8 @@ def reverse_stress(
     scenarios : Scenarios or anything that speaks Arrow, optional
         Where `scenario` stands; None: the system's own.
     scenario : str, optional
-        The scenario in which the parameter is changed, after its own rows; None: the system as it is.
+        The scenario in which the parameter is changed, after its own rows; None: the only one of `scenarios`, or
+        without these the system as it is.
     points : int
         How many values are evaluated first, evenly over the bounds; a root between two of them at which the
         statistic turns back is not seen.
@@ -221,7 +222,7 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
     """The weight of each address, and the operation."""
     single = isinstance(parameter, str)
     chosen = ("set" if single else "add") if op is None else op
-    if chosen not in OPERATIONS:
+    if not one_of(chosen, OPERATIONS):
         raise bad_argument("op", op, "is not an operation", "Write one of " + ", ".join(OPERATIONS) + ".")
     if isinstance(parameter, str):
         return {parameter: 1.0}, chosen

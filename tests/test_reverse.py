@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import gpustress as gs
@@ -195,6 +197,37 @@ def test_the_change_comes_on_top_of_the_scenario_in_question() -> None:
     found = solve(system, op="scale", scenario="half", paths=2)
     assert found.root == pytest.approx(2.0 * expected_root(), rel=1e-6)
     assert solve(system, scenario="half", paths=2).unstressed == 0.5
+
+
+ASKED: dict[str, Callable[..., float | None]] = {
+    "reverse_stress": lambda system, **more: solve(system, op="scale", paths=2, **more).root,
+    "sensitivities": lambda system, **more: gs.sensitivities(
+        system, ["flow.costs.scale"], measure="net", paths=2, **more
+    ).value,
+    "likeliest_point": lambda system, **more: gs.likeliest_point(
+        system, measure="net", figure="total", target=-120.0, **more
+    ).distance,
+    "sobol_indices": lambda system, **more: gs.sobol_indices(
+        system, measures=["net"], paths=64, **more
+    )["total"][-2].as_py(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", list(ASKED.values()), ids=list(ASKED))
+def test_scenarios_that_are_given_are_asked_or_refused(asked: Callable[..., float | None]) -> None:
+    """One needs no name, of several one has to be named; nobody is answered about the system as it is."""
+    half = scenario("half", ("flow.sales.scale", "set", 0.5))
+    several = half + scenario(
+        "double", ("flow.sales.scale", "set", 2.0), ("factor.demand.volatility", "set", 0.7)
+    )
+    system = business()
+    answers = [
+        asked(system, scenarios=pa.Table.from_pylist(several), scenario=name) for name in ("half", "double")
+    ]
+    assert asked(system, scenarios=pa.Table.from_pylist(half)) == answers[0] != answers[1]
+    with pytest.raises(gs.InputError, match=r"`scenario`: does not say which of 2 .*`half`, `double`"):
+        asked(system, scenarios=pa.Table.from_pylist(several))
+    assert asked(business(scenarios=several)) == asked(system) not in answers
 
 
 def test_the_unstressed_value_is_the_systems_own() -> None:

@@ -99,7 +99,9 @@ Horizon = Annotated[
 ScenarioName = Annotated[
     str | None,
     typer.Option(
-        "--scenario", metavar="NAME", help="The scenario in question; default: the system as it is."
+        "--scenario",
+        metavar="NAME",
+        help="The scenario in question; default: the only one of --scenarios, or the system as it is.",
     ),
 ]
 OneEffect = Annotated[str, typer.Option("--effects", metavar="E", help="none, first_round or full.")]
