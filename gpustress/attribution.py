@@ -12,6 +12,7 @@ from .errors import bad_argument
 from .estimates import result_table, run_place
 from .experiment import scenario_rows
 from .failure_order import first_to_fail
+from .result import check_result
 from .result_schema import WORST_WORLD
 from .risk import value_at_risk
 from .sampling import binomial_error, mean_with_error
@@ -40,7 +41,13 @@ def cascade_starts(run: Result) -> pa.Table:
         scenario, entity, probability, standard_error, share, mean_followers, followers_error, and a grid's
         coordinates; a row for each run and entity. `share` is of the paths with a failure, of which those that start
         together each have an equal part; it sums to 1.
+
+    Raises
+    ------
+    InputError
+        `run` is no result; or its paths are not independent.
     """
+    check_result(run)
     check_plain(run, "who fails first, and how many follow,")
     shape = (len(run.runs), len(run.entities))
     probability, share, followers, error = (np.zeros(shape) for _ in range(4))
@@ -81,7 +88,13 @@ def cascade_followers(run: Result) -> pa.Table:
         for each run, each entity that starts some path, and each other. `probability` is that of failing later on
         the paths that the starter starts, `otherwise` that of failing on all other paths, `contagion` the part of
         `probability` in which it does not fail when judged alone (null where first_round was not run).
+
+    Raises
+    ------
+    InputError
+        `run` is no result; or its paths are not independent.
     """
+    check_result(run)
     check_plain(run, "what follows a failure")
     rows: list[tuple[Any, ...]] = []
     alone_of = {full: alone for alone, full in run.contagion_pairs()}
@@ -145,6 +158,7 @@ def contagion_losses(run: Result, positions: Any = None, *, horizon: float | Non
     InputError
         No scenario ran with both effects, or the book is not as it has to be.
     """
+    check_result(run)
     pairs = run.contagion_pairs()
     if not pairs:
         remedy = 'Simulate with effects=["first_round", "full"].'
@@ -214,6 +228,7 @@ def worst_world(
     InputError
         An argument is not as it has to be, or `factors` are not those of the run.
     """
+    check_result(run)
     place = run_place(run, scenario)
     bad = badness(run, place, measure=measure, figure=figure, positions=positions, horizon=horizon)
     worst = bad >= float(value_at_risk(bad, level).value)

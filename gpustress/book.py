@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .arguments import one_of
 from .check import check_positions
 from .errors import InputError, Problem, bad_argument, nearest
+from .job import check_system
 from .loans import principal_schedule, whole_periods
+from .result import check_result
 from .tables import conform, floats, integers, strings
 from .variance_reduction import check_plain
 
@@ -171,8 +174,10 @@ def losses(
     Raises
     ------
     InputError
-        The positions or the horizon are not as they have to be; or the run's paths are not independent.
+        `run` is no result, the positions or the horizon are not as they have to be, or the run's paths are not
+        independent.
     """
+    check_result(run)
     if not as_drawn:
         check_plain(run, "an array of losses")
     check_horizon(horizon)
@@ -226,7 +231,8 @@ def claims(system: System, holder: str) -> pa.Table:
     InputError
         The system has no such entity.
     """
-    if holder not in system.entity_names:
+    check_system(system)
+    if not one_of(holder, system.entity_names):
         raise bad_argument(
             "holder", holder, "names no entity of the system", nearest(str(holder), system.entity_names)
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from .arguments import whole_number
+from .arguments import one_of, whole_number
 from .backends import AUTO, get_backend
 from .backends.base import ClearingOutcome, ClearsNetworks, Solution
 from .clearing_arguments import read_costs, read_external_assets
@@ -308,7 +308,7 @@ class _Clearer:
             ("solution", solution, get_args(Solution)),
             ("solver", solver, get_args(Solver)),
         ):
-            if value not in known:
+            if not one_of(value, known):
                 raise bad_argument(argument, value, f"is no {argument}", nearest(str(value), known))
         chosen = get_backend(backend, threads=threads, devices=devices, protocol=ClearsNetworks)
         if not isinstance(chosen, ClearsNetworks):

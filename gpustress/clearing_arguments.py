@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from .arguments import one_of
 from .errors import LISTED_ROWS, InputError, Problem, bad_argument, nearest, shown
 from .network_schema import LARGEST
 
@@ -36,7 +37,7 @@ def read_costs(method: str, alpha: float, beta: float) -> tuple[float, float]:
     InputError
         There is no such method, a share is none, or a cost is given to a method that has none.
     """
-    if method not in METHODS:
+    if not one_of(method, METHODS):
         raise bad_argument("method", method, "is no method", nearest(str(method), METHODS))
     problems = []
     for name, value in (("alpha", alpha), ("beta", beta)):

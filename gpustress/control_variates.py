@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from .arguments import one_of
 from .backends import AUTO
 from .errors import bad_argument, nearest
 from .estimates import rows_table
@@ -68,9 +69,9 @@ def control_variate(
     Glasserman, "Monte Carlo methods in financial engineering" (2003), section 4.1. The value's bias from estimating
     beta on the same paths is of the order 1/n.
     """
-    if effects not in CONTROLLED:
+    if not one_of(effects, CONTROLLED):
         raise bad_argument("effects", effects, "can't be controlled", nearest(str(effects), CONTROLLED))
-    if figure not in FIGURES_CONTROLLED:
+    if not one_of(figure, FIGURES_CONTROLLED):
         raise bad_argument("figure", figure, "has no control", nearest(str(figure), FIGURES_CONTROLLED))
     options: dict[str, Any] = {"backend": backend, "threads": threads, "devices": devices, "memory": memory}
     count = DEFAULT_PATHS if paths is None else paths

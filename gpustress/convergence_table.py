@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from .estimates import run_place
 from .path_sample import PathSample
+from .result import check_result
 from .result_schema import CONVERGENCE
 from .risk import sample_expected_shortfall
 from .sampling import CONFIDENCE, check_share
@@ -60,6 +61,7 @@ def convergence(
     InputError
         An argument is not as it has to be.
     """
+    check_result(run)
     check_share("confidence", confidence)
     asked = read_statistic(run.system, statistic=statistic, measure=measure, figure=figure, positions=positions,
                            entity=entity, level=level, horizon=horizon)  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from .arguments import one_of
 from .backends import AUTO
 from .contagion import Spreader
 from .contagion_arguments import by_node, read_block, read_equity, read_shocks
@@ -225,7 +226,7 @@ class _DebtRanks:
 
     @staticmethod
     def of(net: Network, equity: Any, variant: str, weights: Any, spreader: Spreader) -> _DebtRanks:
-        if not isinstance(variant, str) or variant not in VARIANTS:
+        if not one_of(variant, VARIANTS):
             raise bad_argument("variant", variant, "is not known", nearest(str(variant), VARIANTS))
         capital = read_equity(net, equity, above=True)
         value = _weights(net, weights)

@@ -146,6 +146,7 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python does not print integers of more than some thousand digits
         text = f"a {type(value).__name__} too long to print"
+    text = " ".join(line.strip() for line in text.splitlines())  # an array or a table prints several
     return text if len(text) <= 60 else text[:57] + "..."
 
 

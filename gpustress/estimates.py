@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
+from .arguments import one_of
 from .errors import bad_argument, nearest
 from .result_schema import RESULT_SCHEMAS
 from .sampling import binomial_error, difference_error
@@ -110,13 +111,13 @@ def run_place(sample: Sample, scenario: str | None) -> int:
         There is none of that name.
     """
     names = scenario_names(sample)
-    if scenario in names:
+    if scenario is not None and one_of(scenario, names):
         return names.index(scenario)
     scenarios = [one.scenario for one in sample.runs]
     wanted = scenarios[0] if scenario is None else scenario
+    if not one_of(wanted, scenarios):
+        raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(str(wanted), names))
     found = [place for place, name in enumerate(scenarios) if name == wanted]
-    if not found:
-        raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(wanted, names))
     return max(found, key=lambda place: EFFECTS.index(sample.runs[place].effects))
 
 

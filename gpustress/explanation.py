@@ -13,6 +13,7 @@ from .dates import period_label
 from .errors import bad_argument
 from .estimates import run_place
 from .plain_data import fields_as_json
+from .result import check_result
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story
 from .tail import contributions, entity_contributions
 from .variance_shares import sobol_indices
@@ -99,6 +100,7 @@ def explain(
         There is no such scenario or no book, `factors` are not those of the run, or shares are asked for of a run that
         had factor paths of its own, or without SALib.
     """
+    check_result(run)
     place = run_place(run, scenario)
     name, own = run.scenarios[place], run.runs[place].scenario
     starts = _only(cascade_starts(run), name)

@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import bad_argument
 from .estimates import result_table
+from .result import check_result
 from .sampling import binomial_error
 from .schema import CAUSES
 from .variance_reduction import check_plain
@@ -101,8 +102,9 @@ def failure_links(run: Result) -> pa.Table:
     Raises
     ------
     InputError
-        No scenario ran with first_round and full; or paths were not drawn independently.
+        `run` is no result, no scenario ran with first_round and full, or paths were not drawn independently.
     """
+    check_result(run)
     check_plain(run, "who takes whom along")
     pairs = run.contagion_pairs()
     if not pairs:

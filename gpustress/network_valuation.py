@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from .arguments import one_of
 from .backends.base import Solution
 from .contagion_arguments import batch_of
 from .errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
@@ -258,7 +259,7 @@ def _read(net: Network, given: Any, solution: str, tolerance: float) -> Floats:
         )
     except InputError as error:
         problems.extend(error.problems)
-    if solution not in (known := get_args(Solution)):
+    if not one_of(solution, known := get_args(Solution)):
         advice = nearest(str(solution), known)
         problems.append(Problem("solution", None, None, shown(solution), "is no solution", advice))
     is_number = isinstance(tolerance, (int, float, np.integer, np.floating))

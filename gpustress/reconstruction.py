@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from .arguments import whole_number
+from .arguments import one_of, whole_number
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .fitness import Ensemble
 from .minimum_density import load
@@ -132,7 +132,7 @@ def _check_arguments(method: Any, seed: Any, samples: Any, density: Any) -> None
     def blame(argument: str, value: object, message: str, remedy: str) -> None:
         problems.append(Problem(argument, None, None, shown(value), message, remedy))
 
-    if method not in METHODS:
+    if not one_of(method, METHODS):
         blame("method", method, "is not known", nearest(str(method), METHODS))
     number = whole_number(seed)
     if number is None or not 0 <= number < 2**64:
@@ -140,14 +140,14 @@ def _check_arguments(method: Any, seed: Any, samples: Any, density: Any) -> None
     number = whole_number(samples)
     if number is None or number < 1:
         blame("samples", samples, "is out of range", "Write a whole number of at least 1.")
-    elif method == "max_entropy" and number > 1:
+    elif number > 1 and one_of(method, ("max_entropy",)):
         blame(
             "samples",
             samples,
             "has more networks than there are",
             "There is one network of greatest entropy.",
         )
-    if method == "fitness":
+    if one_of(method, ("fitness",)):
         is_number = isinstance(density, (int, float, np.integer, np.floating)) and not isinstance(
             density, bool
         )
@@ -156,7 +156,7 @@ def _check_arguments(method: Any, seed: Any, samples: Any, density: Any) -> None
             blame(
                 "density", density, "is needed by `fitness`" if density is None else "is out of range", remedy
             )
-    elif density is not None and method in METHODS:
+    elif density is not None and one_of(method, METHODS):
         blame("density", density, f"has no meaning for `{method}`", "Leave it out, or take `fitness`.")
     if problems:
         raise InputError(problems)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from .dependent_estimates import contagion_shares, curve_shares, failure_shares
+from .errors import bad_argument
 from .estimates import (
     FIGURES,
     QUANTILES,
@@ -314,6 +315,17 @@ class Result(Named):
         if figure == "payback":
             never = (self.paths - paid_back) / self.paths
             yield "share_never", never, binomial_error(never, self.paths)
+
+
+def check_result(run: Any) -> None:
+    """Refuse what is no result of a run.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(run, Result):
+        raise bad_argument("run", run, "is no result of a run", "Make one with simulate(system, ...).")
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
+from .arguments import one_of
 from .check import check_scenarios
 from .errors import InputError, Problem, bad_argument, shown
 from .parameters import BASE
@@ -280,7 +281,7 @@ def _checked_sample(
 
 
 def _check_operation(op: str) -> None:
-    if op not in OPERATIONS:
+    if not one_of(op, OPERATIONS):
         raise bad_argument("op", op, "is not an operation", "Write one of " + ", ".join(OPERATIONS) + ".")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .arguments import one_of
 from .backends import AUTO
 from .difference_quotients import chosen_step, ladder_of
 from .errors import InputError, Problem, bad_argument, nearest, shown
@@ -171,7 +172,7 @@ def sensitivities(
 
 def _checked_method(method: str, of: Statistic, effects: str) -> str:
     """The method, where it goes with what is asked."""
-    if method not in METHODS:
+    if not one_of(method, METHODS):
         raise bad_argument("method", method, "is no method", nearest(str(method), METHODS))
     if method == DIFFERENCES:
         return method

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from .arguments import whole_number
+from .arguments import one_of, whole_number
 from .backends import AUTO, get_backend
 from .errors import bad_argument, nearest
 from .job import Job, check_paths, check_seed, prepare
@@ -115,7 +115,7 @@ def _scenario(job: Job, name: str | None) -> int:
         return 0
     if name is None:
         raise bad_argument("scenario", name, f"does not say which of {len(names)}", nearest("", names))
-    if name not in names:
+    if not one_of(name, names):
         raise bad_argument("scenario", name, "is no scenario of this run", nearest(str(name), names))
     return names.index(name)
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from .arguments import one_of
 from .book import Book, check_horizon, path_losses, read_book
 from .errors import InputError, Problem, bad_argument, nearest, shown
 from .estimates import FIGURES
+from .job import check_system
 from .risk import expected_shortfall, value_at_risk
 from .sampling import binomial_error, mean_with_error, normal_deviate
 
@@ -178,7 +180,8 @@ def read_statistic(
     InputError
         A name is unknown, the parts do not go together, or there is no book.
     """
-    if statistic not in STATISTICS:
+    check_system(system)
+    if not one_of(statistic, STATISTICS):
         raise bad_argument("statistic", statistic, "is no statistic", nearest(str(statistic), STATISTICS))
     is_number = isinstance(level, (float, np.floating)) and not isinstance(level, bool)
     if statistic in WITH_LEVEL and not (is_number and 0.0 < level < 1.0):
@@ -224,7 +227,7 @@ def _of_failures(
         raise bad_argument("entity", entity, "is no name, and no list of names", remedy)
     known = system.entity_names
     for name in wanted:
-        if name != ANYBODY and name not in known:
+        if not one_of(name, (ANYBODY, *known)):
             problems.append(_clash("entity", name, "names no entity", nearest(str(name), known)))
     if not wanted:
         problems.append(_clash("entity", entity, "names nobody", 'Name an entity, or write "any".'))
@@ -241,11 +244,11 @@ def _of_failures(
 def _check_measure(
     system: System, statistic: str, measure: str, figure: str, problems: list[Problem]
 ) -> None:
-    if measure not in system.measure_names:
+    if not one_of(measure, system.measure_names):
         problems.append(
             _clash("measure", measure, "names no measure", nearest(str(measure), system.measure_names))
         )
-    if figure not in FIGURES:
+    if not one_of(figure, FIGURES):
         problems.append(_clash("figure", figure, "is no figure of a measure", nearest(str(figure), FIGURES)))
     if figure == "payback" and statistic != QUANTILE:
         remedy = 'Write statistic="quantile" and a level; the number of periods stands for never.'

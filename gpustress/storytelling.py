@@ -14,6 +14,7 @@ from .dates import period_label
 from .errors import bad_argument
 from .estimates import run_place
 from .plain_data import fields_as_json
+from .result import check_result
 from .result_schema import STORY
 from .sampling import quantile_rank
 from .single_path import replay
@@ -114,6 +115,7 @@ def story(
     InputError
         An argument is not as it has to be.
     """
+    check_result(run)
     place = run_place(run, scenario)
     bad = badness(run, place, measure=measure, figure=figure, positions=positions, horizon=horizon)
     level = {MEDIAN: 0.5, WORST_PATH: 1.0}.get(which, which) if isinstance(which, str) else which

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arguments import one_of
 from .backends import arithmetic_of
 from .backends.base import Series
 from .book import Book, read_book
@@ -36,7 +37,8 @@ from .tally import sketched_figures
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .backends.base import Backend
+    from .arguments import one_of
+from .backends.base import Backend
 
 Keep = Literal["summary", "paths"]
 KEEPS: Final = ("summary", "paths")
@@ -257,7 +259,7 @@ def ask(
     given = make_scenarios(system, scenarios)
     count = check_paths(paths, NONE)
     names = tuple(parse_record(system, record))
-    if keep not in KEEPS:
+    if not one_of(keep, KEEPS):
         raise bad_argument("keep", keep, "is nothing that can be kept", f"Choose from {', '.join(KEEPS)}.")
     tables = conform_books(system, books)
     work = path_work(system.settings.periods, len(system.entity_names), len(system.flow_names))

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arguments import whole_number
+from .arguments import one_of, whole_number
 from .errors import bad_argument, nearest
 from .factor_paths import read_factor_paths
-from .result import Result
+from .result import check_result
 from .schema import LOAN_CLAIM
 from .single_path import replay
 from .tables import booleans, floats, places
@@ -19,6 +19,7 @@ from .tables import booleans, floats, places
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .result import Result
     from .single_path import Replay
     from .system import System
 
@@ -33,8 +34,7 @@ def system_network(
     InputError
         The run is of another system or had other factor paths, or the scenario, path or period is unknown.
     """
-    if not isinstance(run, Result):
-        raise bad_argument("run", run, "is no result of a run", "Make one with simulate(system, ...).")
+    check_result(run)
     if run.system != system:
         raise bad_argument("system", system, "is not the one that was run", "Give run.system.")
     for name, value, count in (("path", path, run.paths), ("period", period, run.periods)):
@@ -54,7 +54,7 @@ def _replay(run: Result, scenario: str | None, path: int, factors: Any) -> Repla
     names = run.scenarios
     if scenario is None and len(names) > 1:
         raise bad_argument("scenario", scenario, f"does not say which of {len(names)}", nearest("", names))
-    if scenario is not None and scenario not in names:
+    if scenario is not None and not one_of(scenario, names):
         raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(str(scenario), names))
     chosen = run.runs[0 if scenario is None else names.index(scenario)]
     table = run.scenario_table.drop_columns("effects")

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import one_of
 from .book import check_horizon, path_losses, read_book
 from .errors import bad_argument, nearest
 from .estimates import result_table
 from .failure_order import first_to_fail
 from .lines import expand_lines
 from .parameters import Flows
+from .result import check_result
 from .sampling import CONFIDENCE, check_share, mean_with_error, quantile_rank, root_spread
 from .tables import floats
 from .variance_reduction import check_plain
@@ -61,13 +63,14 @@ def contributions(
     Raises
     ------
     InputError
-        Positions, level or horizon are not as they have to be.
+        `run` is no result, or positions, level or horizon are not as they have to be.
 
     Notes
     -----
     The Euler allocation, Tasche, "Capital allocation to business units and sub-portfolios: the Euler principle"
     (2008); errors from its influence function.
     """
+    check_result(run)
     check_horizon(horizon)
     check_share("level", level)
     book = read_book(run.system, positions)
@@ -138,8 +141,10 @@ def entity_contributions(
     Raises
     ------
     InputError
-        Positions, level or horizon are not as they have to be; or the run's paths are not independent.
+        `run` is no result, positions, level or horizon are not as they have to be, or the run's paths are not
+        independent.
     """
+    check_result(run)
     check_plain(run, "what entities contribute to a tail")
     check_horizon(horizon)
     check_share("level", level)
@@ -204,12 +209,13 @@ def flow_contributions(run: Result, measure: str, level: float = 0.95, *, figure
     Raises
     ------
     InputError
-        There is no such measure or figure, a flow was not recorded, or the measure takes in depreciation or
-        impairments, which no series records; or the run's paths are not independent.
+        `run` is no result, there is no such measure or figure, a flow was not recorded, or the measure takes in
+        depreciation or impairments, which no series records; or the run's paths are not independent.
     """
+    check_result(run)
     check_plain(run, "what flows contribute to a tail")
     check_share("level", level)
-    if figure not in FIGURES:
+    if not one_of(figure, FIGURES):
         raise bad_argument("figure", figure, "is no sum of flows", f"Write {' or '.join(FIGURES)}.")
     names, weights = _weighted_flows(run, measure)
     missing = [f"flow:{name}" for name in names if f"flow:{name}" not in run.series]
@@ -249,7 +255,7 @@ def flow_contributions(run: Result, measure: str, level: float = 0.95, *, figure
 def _weighted_flows(run: Result, measure: str) -> tuple[tuple[str, ...], list[float]]:
     """The flows that a measure adds up, each once, and their weights."""
     system = run.system
-    if measure not in system.measure_names:
+    if not one_of(measure, system.measure_names):
         raise bad_argument(
             "measure", measure, "names no measure", nearest(str(measure), system.measure_names)
         )

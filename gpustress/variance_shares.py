@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .arguments import one_of
 from .backends import AUTO
 from .book import losses
 from .errors import InputError, Problem, bad_argument, nearest, shown
@@ -140,7 +141,7 @@ def _outputs(run: Result, measures: Sequence[str], positions: Any) -> dict[str, 
 
 def _check_measures(system: System, measures: Sequence[str]) -> None:
     wrong = [Problem("measures", None, None, shown(name), "names no measure", nearest(str(name), system.measure_names))
-             for name in measures if name not in system.measure_names]  # fmt: skip
+             for name in measures if not one_of(name, system.measure_names)]  # fmt: skip
     if wrong:
         raise InputError(wrong)
 

@@ -9,7 +9,10 @@ import pytest
 
 from gpustress.errors import InputError, Problem
 
-PROBLEMS = (Problem("entities", 3, "cash", "-1.0", "is negative", "Write 0."), Problem("paths", None, None, "0", "is none", "Write 1."))  # fmt: skip
+PROBLEMS = (
+    Problem("entities", 3, "cash", "-1.0", "is negative", "Write 0."),
+    Problem("paths", None, None, "0", "is none", "Write 1."),
+)
 
 
 @pytest.mark.parametrize(

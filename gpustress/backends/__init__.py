@@ -116,13 +116,14 @@ def get_backend(
         finds no device, is passed over in silence.
     """
     wanted, argument = name, "backend"
-    if name == AUTO and os.environ.get(ENVIRONMENT_VARIABLE):
+    is_auto = isinstance(name, str) and name == AUTO
+    if is_auto and os.environ.get(ENVIRONMENT_VARIABLE):
         wanted, argument = os.environ[ENVIRONMENT_VARIABLE], ENVIRONMENT_VARIABLE
     if threads is not None:
         from ..threads import thread_limit
 
         thread_limit(threads)
-    if wanted == AUTO:
+    if isinstance(wanted, str) and wanted == AUTO:
         wanted = _best(protocol)
     if not isinstance(wanted, str) or wanted not in _BACKENDS:
         raise bad_argument(argument, wanted, "is no backend", nearest(str(wanted), (AUTO, *_BACKENDS)))

@@ -10,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from ..estimates import run_place
 from ..failure_order import failure_links
+from ..result import check_result
 from .style import COLOURS, GREY, INK, name_of, percent_text, run_title
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def cascade_graph(run: Result, ax: Axes, *, scenario: str | None = None, most: i
     InputError
         The scenario is unknown or did not run with first_round and full.
     """
+    check_result(run)
     place = run_place(run, scenario)
     table = failure_links(run)
     links = table.filter(pc.equal(table["scenario"], run.scenarios[place])).sort_by(

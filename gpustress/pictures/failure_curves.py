@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..estimates import run_place
+from ..result import check_result
 from ..sampling import CONFIDENCE, binomial_error, normal_deviate
 from ..variance_reduction import check_plain
 from .style import (
@@ -54,6 +55,7 @@ def failure_curves(
     InputError
         The scenario or an entity is unknown.
     """
+    check_result(run)
     check_plain(run, "this picture")
     place = run_place(run, scenario)
     curves = run.failure_counts[place].sum(axis=1).cumsum(axis=1) / run.paths

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dates import period_label
 from ..estimates import run_place
+from ..result import check_result
 from ..sampling import quantile_rank
 from ..variance_reduction import check_same_weight
 from .style import (
@@ -72,6 +73,7 @@ def cash_fan(
     InputError
         The entity or the scenario is unknown, or the cash was not recorded.
     """
+    check_result(run)
     place = run_place(run, scenario)
     number = known("entity", entity, run.entities)
     fan = _fan(run, ax, recorded(run, f"cash:{entity}", place))
@@ -111,6 +113,7 @@ def measure_fan(
     InputError
         The measure or the scenario is unknown, or the measure was not recorded.
     """
+    check_result(run)
     place = run_place(run, scenario)
     known("measure", measure, tuple(run.measures))
     _fan(run, ax, np.cumsum(recorded(run, f"measure:{measure}", place), axis=1))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..result import check_result
 from ..variance_reduction import check_same_weight
 from .style import luminance, name_of, percent_text
 
@@ -33,6 +34,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     -------
     Axes
     """
+    check_result(run)
     check_same_weight(run, "this picture")
     runs = _one_a_scenario(run)
     share = run.failure_counts.sum(axis=(2, 3))[runs] / run.paths

@@ -9,6 +9,7 @@ import numpy as np
 from ..amounts import with_interval
 from ..book import check_horizon, path_losses, read_book
 from ..estimates import run_place
+from ..result import check_result
 from ..risk import expected_shortfall, value_at_risk
 from ..variance_reduction import check_plain
 from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, readable, run_title, title
@@ -57,6 +58,7 @@ def loss_distribution(
     InputError
         The positions, the scenario, the level or the horizon are not as they have to be.
     """
+    check_result(run)
     check_plain(run, "this picture")
     check_horizon(horizon)
     place = run_place(run, scenario)

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..amounts import unit_of
+from ..arguments import one_of
 from ..dates import period_label
 from ..errors import bad_argument, nearest
 
@@ -86,7 +87,7 @@ def known(argument: str, name: str, names: Sequence[str]) -> int:
     InputError
         It is not among them.
     """
-    if name not in names:
+    if not one_of(name, names):
         raise bad_argument(argument, name, "is not known here", nearest(str(name), names))
     return names.index(name)
 

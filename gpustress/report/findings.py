@@ -11,6 +11,7 @@ import numpy as np
 from ..backends import AUTO
 from ..estimates import run_place
 from ..failure_order import first_to_fail
+from ..result import check_result
 from ..storytelling import MEDIAN, WORST_PATH, story
 from ..variance_reduction import check_plain
 from .averting import averting
@@ -80,6 +81,7 @@ def find(
     InputError
         The target is no share; or the run's paths are not independent.
     """
+    check_result(run)
     check_plain(run, "the report")  # before the searches, which take their time
     place = run_place(run, None)
     first = first_to_fail(run, place).mean(axis=0)

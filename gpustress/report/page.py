@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ..amounts import never_seen, unit_of
 from ..estimates import run_place
+from ..result import check_result
 from ..summary import summarise
 from ..variance_reduction import check_plain
 from ..version import VERSION
@@ -95,6 +96,7 @@ def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findin
     str
         HTML without any reference to something outside of it.
     """
+    check_result(run)
     check_plain(run, "the report")
     findings = find(run) if findings is None else findings
     summary = summarise(run)
