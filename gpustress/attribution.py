@@ -17,7 +17,7 @@ from .result_schema import WORST_WORLD
 from .risk import value_at_risk
 from .sampling import binomial_error, mean_with_error
 from .simulation import simulate
-from .statistic import MEAN, read_statistic
+from .statistic import MEAN, check_figure, read_statistic
 from .variance_reduction import check_plain
 
 if TYPE_CHECKING:
@@ -269,6 +269,7 @@ def badness(
     Without a measure and without any book it is the number of failures.
     """
     check_plain(run, "an order of paths from good to bad")
+    check_figure(figure)
     if measure is None and positions is None and not run.system.tables["positions"].num_rows:
         return np.asarray((run.failed_at[place] < run.periods).sum(axis=1), dtype=np.float64)
     asked = read_statistic(run.system, statistic="quantile" if figure == "payback" else MEAN, measure=measure,

@@ -26,7 +26,7 @@ from .plain_data import fields_as_json
 from .ray_search import nearest_point
 from .result_schema import DESIGN_POINT, DESIGN_POINT_FACTORS, DESIGN_POINT_RAY, DESIGN_POINT_STEPS
 from .simulation import ResultArrays, check_finite, plan, result_bytes
-from .statistic import FAILURE, MEAN, QUANTILE, read_statistic
+from .statistic import FAILURE, MEAN, QUANTILE, check_figure, read_statistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -216,6 +216,7 @@ def _figure(
     horizon: float | None,
 ) -> Statistic:
     """Whose values on single paths are asked for."""
+    check_figure(figure)
     if entity is None:
         _check_number("target", target, -math.inf)
         statistic = QUANTILE if figure == "payback" else MEAN  # only what they are of is looked at

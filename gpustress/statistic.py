@@ -189,6 +189,7 @@ def read_statistic(
             "level", level, "has to lie strictly between 0 and 1", "Write a number such as 0.99."
         )
     check_horizon(horizon)
+    check_figure(figure)
     if statistic == FAILURE:
         return _of_failures(system, measure, entity, horizon)
     problems: list[Problem] = []
@@ -210,6 +211,17 @@ def read_statistic(
     if not book.names:
         raise bad_argument("positions", positions, "hold no position", "Give a book, or name a measure.")
     return Statistic(statistic, None, None, book, (), level, horizon, f"{words} of the book's losses")
+
+
+def check_figure(figure: str) -> None:
+    """Refuse what is no figure of a measure, whether or not a measure is asked for.
+
+    Raises
+    ------
+    InputError
+    """
+    if not one_of(figure, FIGURES):
+        raise bad_argument("figure", figure, "is no figure of a measure", nearest(str(figure), FIGURES))
 
 
 def _of_failures(
@@ -248,8 +260,6 @@ def _check_measure(
         problems.append(
             _clash("measure", measure, "names no measure", nearest(str(measure), system.measure_names))
         )
-    if not one_of(figure, FIGURES):
-        problems.append(_clash("figure", figure, "is no figure of a measure", nearest(str(figure), FIGURES)))
     if figure == "payback" and statistic != QUANTILE:
         remedy = 'Write statistic="quantile" and a level; the number of periods stands for never.'
         problems.append(

@@ -228,6 +228,7 @@ def test_a_memory_in_which_only_some_paths_fit_changes_nothing() -> None:
         ({"entity": "shop", "target": 1.0}, "target"),
         ({"entity": "shop", "measure": "net"}, "measure"),
         ({"entity": "nobody"}, "entity"),
+        ({"entity": "shop", "figure": "bad"}, "figure"),
         ({"entity": 5}, "entity"),
         ({"measure": "nothing", "target": 0.0}, "measure"),
         ({"target": 1.0}, "positions"),

@@ -271,6 +271,7 @@ def test_what_fits_into_memory_only_in_parts_gives_the_same_bits() -> None:
         ({"statistic": "quantile", "level": 1.0}, "level"),
         ({"measure": "nothing"}, "measure"),
         ({"figure": "nothing"}, "figure"),
+        ({"measure": None, "statistic": "failure_probability", "figure": "nothing"}, "figure"),
         ({"figure": "payback"}, "statistic"),
         ({"entity": "firm"}, "entity"),
         ({"measure": None}, "positions"),
