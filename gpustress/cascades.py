@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from .backends import AUTO
-from .contagion import Spreader
-from .contagion_arguments import by_node, read_block, read_equity, read_shocks
+from .contagion import Asked, Spreader
+from .contagion_arguments import by_node, read_equity
 from .exposures import EquityShocks, Exposures, sums_by
 from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY
 
@@ -173,8 +173,7 @@ def cascade(
     round by round, all creditors of who fails in one round lose in the next. Losses go on to be counted after a node
     has failed.
     """
-    ask = _Cascades.of(net, equity, recovery, Spreader.of(backend, threads, devices, memory))
-    return ask.under(read_shocks(shocks, net.names, ask.exposures.equity))
+    return _asked(net, equity, recovery, Spreader.of(backend, threads, devices, memory)).under(shocks)
 
 
 def cascade_blocks(
@@ -215,38 +214,22 @@ def cascade_blocks(
     InputError
         As of `cascade`; those about the shocks when their block has its turn, with rows of the block.
     """
-    spreader = Spreader.of(backend, threads, devices, memory)
-    ask = _Cascades.of(net, equity, recovery, spreader)
-    return ask.blocks(shocks, read_block(block, shocks))
+    asked = _asked(net, equity, recovery, Spreader.of(backend, threads, devices, memory))
+    return asked.blocks(shocks, block)
 
 
-@dataclass(frozen=True)
-class _Cascades:
-    """What is asked, whatever the shocks."""
+def _asked(net: Network, equity: Any, recovery: Any, spreader: Spreader) -> Asked[Cascade]:
+    capital = read_equity(net, equity, above=False)
+    paid = by_node(
+        "recovery",
+        recovery,
+        net.names,
+        lambda share: (share >= 0.0) & (share <= 1.0),
+        "Write a number from 0 to 1.",
+        scalar=True,
+    )
 
-    names: tuple[str, ...]
-    exposures: Exposures
-    spreader: Spreader
+    def answer(shocks: EquityShocks, outcome: SpreadOutcome) -> Cascade:
+        return Cascade(net.names, capital, shocks, outcome, spreader.backend.name)
 
-    @staticmethod
-    def of(net: Network, equity: Any, recovery: Any, spreader: Spreader) -> _Cascades:
-        capital = read_equity(net, equity, above=False)
-        paid = by_node(
-            "recovery",
-            recovery,
-            net.names,
-            lambda share: (share >= 0.0) & (share <= 1.0),
-            "Write a number from 0 to 1.",
-            scalar=True,
-        )
-        return _Cascades(net.names, Exposures.of(net.claims, capital, 1.0 - paid), spreader)
-
-    def under(self, shocks: EquityShocks) -> Cascade:
-        return self._result(shocks, self.spreader.spread(self.exposures, shocks, "threshold"))
-
-    def blocks(self, shocks: Any, block: int | None) -> Iterator[Cascade]:
-        found = self.spreader.blocks(self.exposures, shocks, self.names, "threshold", block)
-        return (self._result(*one) for one in found)
-
-    def _result(self, shocks: EquityShocks, outcome: SpreadOutcome) -> Cascade:
-        return Cascade(self.names, self.exposures.equity, shocks, outcome, self.spreader.backend.name)
+    return Asked(net.names, Exposures.of(net.claims, capital, 1.0 - paid), "threshold", spreader, answer)

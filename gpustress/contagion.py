@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -12,18 +12,19 @@ from scipy.sparse.linalg import spsolve
 
 from .backends import AUTO, get_backend
 from .backends.base import SpreadOutcome, SpreadsLosses
-from .contagion_arguments import CELL_BYTES, ShockRows, is_batch, read_shocks
+from .contagion_arguments import CELL_BYTES, ShockRows, is_batch, read_block, read_shocks
 from .errors import bad_argument
 from .exposures import EquityShocks, Exposures
 from .memory import budget, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from .backends.base import Rule
 
+Answer = TypeVar("Answer")
 PLAIN_ROUNDS: Final = 256  # after which what still moves is solved exactly
 
 
@@ -115,6 +116,38 @@ class Spreader:
         if len(outcome.node) > most:
             raise MemoryError
         return outcome
+
+
+@dataclass(frozen=True)
+class Asked(Generic[Answer]):
+    """What is asked of a network at rest, whatever the shocks.
+
+    Attributes
+    ----------
+    names : tuple of str, length N
+    exposures : Exposures
+    rule : Rule
+    spreader : Spreader
+    answer : function of (EquityShocks, SpreadOutcome)
+        Makes of shocks and what comes of them what the user gets.
+    """
+
+    names: tuple[str, ...]
+    exposures: Exposures
+    rule: Rule
+    spreader: Spreader
+    answer: Callable[[EquityShocks, SpreadOutcome], Answer]
+
+    def under(self, shocks: Any) -> Answer:
+        """Under all shocks together, as `read_shocks` takes them."""
+        given = read_shocks(shocks, self.names, self.exposures.equity)
+        return self.answer(given, self.spreader.spread(self.exposures, given, self.rule))
+
+    def blocks(self, shocks: Any, block: int | None) -> Iterator[Answer]:
+        """The same for blocks of so many shocks, or of as many as fit."""
+        size = read_block(block, shocks)
+        found = self.spreader.blocks(self.exposures, shocks, self.names, self.rule, size)
+        return (self.answer(*one) for one in found)
 
 
 def _reach_too_many(shocks: int) -> MemoryError:

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from .arguments import one_of
 from .backends import AUTO
-from .contagion import Spreader
-from .contagion_arguments import by_node, read_block, read_equity, read_shocks
+from .contagion import Asked, Spreader
+from .contagion_arguments import by_node, read_equity
 from .errors import bad_argument, nearest
 from .exposures import EquityShocks, Exposures, sums_by
 from .result_schema import DEBTRANK, DEBTRANK_SUMMARY
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .backends.base import Rule, SpreadOutcome
+    from .backends.base import SpreadOutcome
     from .network import Network
 
 VARIANTS: Final = ("linear", "original")
@@ -172,8 +172,8 @@ def debtrank(
     where they are slow it is found by linear solves, exact but for rounding. Where the spectral radius of the claims
     over equity is 1 or more, nodes end at 1, however small the shock that reaches them.
     """
-    ask = _DebtRanks.of(net, equity, variant, weights, Spreader.of(backend, threads, devices, memory))
-    return ask.under(read_shocks(shocks, net.names, ask.exposures.equity))
+    spreader = Spreader.of(backend, threads, devices, memory)
+    return _asked(net, equity, variant, weights, spreader).under(shocks)
 
 
 def debtrank_blocks(
@@ -210,43 +210,21 @@ def debtrank_blocks(
         As of `debtrank`; those about the shocks when their block has its turn, with rows of the block.
     """
     spreader = Spreader.of(backend, threads, devices, memory)
-    ask = _DebtRanks.of(net, equity, variant, weights, spreader)
-    return ask.blocks(shocks, read_block(block, shocks))
+    return _asked(net, equity, variant, weights, spreader).blocks(shocks, block)
 
 
-@dataclass(frozen=True)
-class _DebtRanks:
-    """What is asked, whatever the shocks."""
+def _asked(net: Network, equity: Any, variant: str, weights: Any, spreader: Spreader) -> Asked[DebtRank]:
+    if not one_of(variant, VARIANTS):
+        raise bad_argument("variant", variant, "is not known", nearest(str(variant), VARIANTS))
+    capital = read_equity(net, equity, above=True)
+    value = _weights(net, weights)
+    linear = variant == "linear"
+    claims = net.claims if linear else _at_most(net.claims, capital)
 
-    names: tuple[str, ...]
-    exposures: Exposures
-    weights: NDArray[np.float64]
-    variant: str
-    spreader: Spreader
+    def answer(shocks: EquityShocks, outcome: SpreadOutcome) -> DebtRank:
+        return DebtRank(net.names, capital, value, shocks, outcome, spreader.backend.name)
 
-    @staticmethod
-    def of(net: Network, equity: Any, variant: str, weights: Any, spreader: Spreader) -> _DebtRanks:
-        if not one_of(variant, VARIANTS):
-            raise bad_argument("variant", variant, "is not known", nearest(str(variant), VARIANTS))
-        capital = read_equity(net, equity, above=True)
-        value = _weights(net, weights)
-        claims = net.claims if variant == "linear" else _at_most(net.claims, capital)
-        return _DebtRanks(net.names, Exposures.of(claims, capital), value, variant, spreader)
-
-    @property
-    def _rule(self) -> Rule:
-        return "linear" if self.variant == "linear" else "once"
-
-    def under(self, shocks: EquityShocks) -> DebtRank:
-        return self._result(shocks, self.spreader.spread(self.exposures, shocks, self._rule))
-
-    def blocks(self, shocks: Any, block: int | None) -> Iterator[DebtRank]:
-        found = self.spreader.blocks(self.exposures, shocks, self.names, self._rule, block)
-        return (self._result(*one) for one in found)
-
-    def _result(self, shocks: EquityShocks, outcome: SpreadOutcome) -> DebtRank:
-        capital = self.exposures.equity
-        return DebtRank(self.names, capital, self.weights, shocks, outcome, self.spreader.backend.name)
+    return Asked(net.names, Exposures.of(claims, capital), "linear" if linear else "once", spreader, answer)
 
 
 def _weights(net: Network, weights: Any) -> NDArray[np.float64]:
