@@ -165,7 +165,7 @@ def cascade(
     Raises
     ------
     InputError
-        An argument has another shape, or a value out of range.
+        An argument has another shape, or a value out of range; or the memory is less than one shock takes.
 
     Notes
     -----

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from .arguments import one_of, whole_number
 from .backends import AUTO, get_backend
-from .backends.base import ClearingOutcome, ClearsNetworks, Solution
+from .backends.base import ClearingOutcome, ClearsNetworks, Solution, TellsLeast
 from .clearing_arguments import read_costs, read_external_assets
 from .errors import AccuracyError, bad_argument, nearest
 from .fictitious_default import FictitiousDefault, UnsettledError
-from .memory import budget
+from .memory import budget, check_least
 from .network import Network
 from .obligations import ACCURACY, Obligations
 from .result_schema import CLEARING, CLEARING_SUMMARY
@@ -189,7 +189,7 @@ def clear(
     Raises
     ------
     InputError
-        For bad input, with every fault of the shocks.
+        For bad input, with every fault of the shocks; or the memory is less than one shock takes.
     AccuracyError
         A payment can't be shown to be exact to 1e-12 of the largest total that a node owes.
 
@@ -200,9 +200,9 @@ def clear(
     holdings, and limited liability", OeNB working paper 156 (2009). See docs/networks.md.
     """
     shocks = read_external_assets(_network(net), external_assets)
-    return _Clearer.of(net, method, alpha, beta, solution, solver, backend, threads, devices, memory).clear(
-        shocks
-    )
+    clearer = _Clearer.of(net, method, alpha, beta, solution, solver, backend, threads, devices, memory)
+    clearer.check_memory()
+    return clearer.clear(shocks)
 
 
 def clear_blocks(
@@ -252,8 +252,10 @@ def clear_blocks(
             raise bad_argument(
                 "shocks", shocks, "is no number of shocks", "Give a whole number of at least 1."
             )
+        clearer.check_memory()
     else:
         # Half is for two blocks, of which the caller may still hold one, half for clearing one.
+        clearer.check_memory(2)
         half = clearer.memory // 2
         clearer = replace(clearer, memory=half)
         size = max(1, half // (2 * _SHOCK_BYTES * len(net.names)))
@@ -323,6 +325,12 @@ class _Clearer:
             backend=chosen,
             memory=budget(memory),
         )
+
+    def check_memory(self, share: int = 1) -> None:
+        """Refuse memory of which one in `share` parts is less than the backend can do with, where it tells that."""
+        if isinstance(self.backend, TellsLeast) and self.solver != "fictitious_default":
+            least = share * self.backend.clearing_bytes(self.owed)
+            check_least(least, self.memory, f"one shock to {self.owed.nodes:,} nodes")
 
     def clear(self, shocks: NDArray[np.float64]) -> Clearing:
         """Clear a block of checked shocks (S, N)."""

@@ -11,11 +11,11 @@ from scipy.sparse.csgraph import breadth_first_order
 from scipy.sparse.linalg import spsolve
 
 from .backends import AUTO, get_backend
-from .backends.base import SpreadOutcome, SpreadsLosses
+from .backends.base import SpreadOutcome, SpreadsLosses, TellsLeast
 from .contagion_arguments import CELL_BYTES, ShockRows, is_batch, read_block, read_shocks
 from .errors import bad_argument
 from .exposures import EquityShocks, Exposures
-from .memory import budget, free_memory
+from .memory import budget, check_least, free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +59,17 @@ class Spreader:
             raise bad_argument("backend", chosen.name, "does not let losses spread", remedy)
         return Spreader(chosen, budget(memory))
 
+    def check_memory(self, exposures: Exposures, share: int = 1) -> None:
+        """Refuse memory of which one in `share` parts is less than the backend can do with, where it tells that.
+
+        Raises
+        ------
+        InputError
+        """
+        if isinstance(self.backend, TellsLeast):
+            least = share * self.backend.spreading_bytes(exposures)
+            check_least(least, self.memory, f"one shock to {exposures.nodes:,} nodes")
+
     def spread(
         self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int | None = None
     ) -> SpreadOutcome:
@@ -66,9 +77,12 @@ class Spreader:
 
         Raises
         ------
+        InputError
+            The memory is less than one shock takes.
         MemoryError
             The shocks reach more nodes than memory holds.
         """
+        self.check_memory(exposures)
         try:
             return self._spread(exposures, shocks, rule, rounds, free_memory() // CELL_BYTES)
         except MemoryError as fault:
@@ -146,6 +160,7 @@ class Asked(Generic[Answer]):
     def blocks(self, shocks: Any, block: int | None) -> Iterator[Answer]:
         """The same for blocks of so many shocks, or of as many as fit."""
         size = read_block(block, shocks)
+        self.spreader.check_memory(self.exposures, 2 if is_batch(shocks) else 1)
         found = self.spreader.blocks(self.exposures, shocks, self.names, self.rule, size)
         return (self.answer(*one) for one in found)
 

@@ -164,7 +164,7 @@ def debtrank(
     Raises
     ------
     InputError
-        An argument has another shape, or a value out of range.
+        An argument has another shape, or a value out of range; or the memory is less than one shock takes.
 
     Notes
     -----

@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from .errors import bad_argument
@@ -22,6 +23,7 @@ _UNITS = {
     "ti": 2**40,
 }
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
+_DECIMAL = ((12, "T"), (9, "G"), (6, "M"), (3, "k"))
 LONGEST = 30  # characters of a number
 _ASSUMED_FREE = 2 * 10**9  # where the machine does not say
 _MEMORY_INFO = Path("/proc/meminfo")
@@ -43,7 +45,7 @@ def parse_size(size: str | int) -> int:
             raise bad_argument(
                 "memory", size, "is not a size", "Write a number and a unit, e.g. 512MB, 4GB or 2GiB."
             )
-        number = int(float(match[1]) * _UNITS[(match[2] or "").lower()])
+        number = int(Fraction(match[1]) * _UNITS[(match[2] or "").lower()])
     elif hasattr(size, "__index__") and not isinstance(size, bool):
         number = operator.index(size)
     else:
@@ -53,6 +55,26 @@ def parse_size(size: str | int) -> int:
             "memory", size, "is not a positive size", "Give at least a few megabytes, e.g. 512MB."
         )
     return number
+
+
+def in_words(size: int, *, up: bool = False) -> str:
+    """A size with a unit that suits it, as `parse_size` reads it: rounded down, or `up`, to a hundredth of the unit."""
+    factor, unit = next(((10**power, f"{unit}B") for power, unit in _DECIMAL if size >= 10**power), (1, "B"))
+    hundredths = -(-100 * size // factor) if up else 100 * size // factor
+    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") + f" {unit}"
+
+
+def check_least(least: int, memory: int, what: str) -> None:
+    """Refuse `memory` bytes that are fewer than `what` takes.
+
+    Raises
+    ------
+    InputError
+        It names an amount that is enough.
+    """
+    if memory < least:
+        remedy = f"Give at least {in_words(least, up=True)}."
+        raise bad_argument("memory", in_words(memory), f"is too little for {what}", remedy)
 
 
 def free_memory() -> int:

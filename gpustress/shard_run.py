@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .backends.base import Outcome, outcome_bytes
-from .errors import bad_argument
+from .memory import check_least
 from .path_tables import ROW_GROUP, PathTable
 from .result_schema import STORED
 from .simulation import ResultArrays
@@ -168,10 +168,12 @@ class Blocks:
     backend : Backend
     memory : int
         Bytes that this process may add.
+    tasks : int
+        How many such share what the user gave.
     """
 
-    def __init__(self, question: Question, backend: Backend, memory: int):
-        self._question, self._backend, self._memory = question, backend, memory
+    def __init__(self, question: Question, backend: Backend, memory: int, tasks: int = 1):
+        self._question, self._backend, self._memory, self._tasks = question, backend, memory, tasks
         self._most: dict[int, int] = {}  # paths, by the number of runs
         self._seconds: dict[int, float] = {}  # of a path, by the number of runs
 
@@ -201,10 +203,9 @@ class Blocks:
 
     def _fitting(self, job: Job) -> int:
         least = needed_bytes(self._question, job, self._backend, 1)
-        if least > self._memory:
-            message = f"is too little for a shard of {len(job.runs)} scenarios x effects"
-            remedy = f"Give at least {-(-least // 10**6):,} MB."
-            raise bad_argument("memory", f"{self._memory // 10**6:,} MB", message, remedy)
+        shared = f" in each of {self._tasks} tasks" if self._tasks > 1 else ""
+        what = f"a shard of {len(job.runs)} scenarios x effects{shared}"
+        check_least(least * self._tasks, self._memory * self._tasks, what)
         spare = self._memory - least + _block_bytes(self._question, job, self._backend, 1)
         sizes = range(1, self._backend.block_paths(job.program, self._memory) + 1)
         return bisect_right(sizes, spare, key=partial(_block_bytes, self._question, job, self._backend))

@@ -12,7 +12,7 @@ from .backends import AUTO, get_backend
 from .backends.base import Outcome, outcome_bytes
 from .errors import InputError, Problem, bad_argument
 from .job import Job, check_paths, check_seed, parse_record, prepare
-from .memory import budget
+from .memory import budget, in_words
 from .progress import Hook, reporting
 from .result import MeasureResult, Result
 from .variance_reduction import VarianceReduction, read_variance_reduction
@@ -129,11 +129,10 @@ def plan(program: Program, backend: Backend, paths: int, series: int, memory: in
     kept, smallest = result_bytes(program, paths, series), backend.block_bytes(program, 1, series)
     if kept + smallest > memory:
         fitting = max(0, (memory - smallest) * paths // kept)
-        remedy = f"Give at least {_megabytes(kept + smallest)}, or run fewer scenarios or paths"
+        remedy = f"Give at least {in_words(kept + smallest, up=True)}, or run fewer scenarios or paths"
         remedy += f" ({fitting:,} paths would fit)." if fitting else "."
-        raise bad_argument(
-            "memory", _megabytes(memory), f"is too little for a result of {_megabytes(kept)}", remedy
-        )
+        message = f"is too little for a result of {in_words(kept, up=True)}"
+        raise bad_argument("memory", in_words(memory), message, remedy)
     return min(paths, block_paths(program, backend, series, memory - kept))
 
 
@@ -142,10 +141,6 @@ def block_paths(program: Program, backend: Backend, series: int, memory: int) ->
     sizes = range(backend.block_paths(program, memory) + 1)
     fitting = bisect_right(sizes, memory, key=lambda paths: backend.block_bytes(program, paths, series))
     return max(1, fitting - 1)
-
-
-def _megabytes(size: int) -> str:
-    return f"{-(-size // 10**6):,} MB"
 
 
 def check_finite(job: Job, outcome: Outcome, first_path: int) -> None:

@@ -147,7 +147,7 @@ class _Held:
             )
             raise bad_argument("backend", options["backend"] or AUTO, message, "Name one that all have.")
         if self._blocks is None:
-            self._blocks = Blocks(question, backend, _share(options["memory"]))
+            self._blocks = Blocks(question, backend, *_share(options["memory"]))
         records: list[Record] = []
         folder = SweepFolder(place, mark)
         with Overlap() as overlap:
@@ -188,13 +188,13 @@ def _check_folder(place: Path, mark: str) -> None:
         raise bad_argument("out", str(place), f"is another sweep's where {where} looks", "Share one folder.")
 
 
-def _share(memory: str | int | None) -> int:
-    """Bytes that one task of this worker may take."""
+def _share(memory: str | int | None) -> tuple[int, int]:
+    """Bytes that one task of this worker may take, and how many tasks share them."""
     from distributed import get_worker
 
     worker = get_worker()
     tasks = max(1, int(worker.state.nthreads))
     if memory is not None:
-        return parse_size(memory) // tasks
+        return parse_size(memory) // tasks, tasks
     limit = int(worker.memory_manager.memory_limit or free_memory())
-    return min(free_memory(), limit) // FREE_SHARE // tasks
+    return min(free_memory(), limit) // FREE_SHARE // tasks, tasks

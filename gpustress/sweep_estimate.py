@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from .backends import AUTO, get_backend
 from .backends.base import Outcome, outcome_bytes
 from .errors import bad_argument
-from .memory import budget, free_memory
+from .memory import budget, free_memory, in_words
 from .shard_run import Blocks, needed_bytes
 from .sweep_question import Keep, Question, ask
 from .tally import Tally
@@ -174,7 +174,7 @@ def check_room(estimate: SweepEstimate, place: Path) -> None:
     """
     free = shutil.disk_usage(place).free
     if estimate.disk_bytes > free:
-        needed = f"{estimate.disk_bytes // 10**6:,} MB"
-        message = f"lies on a disk with {free // 10**6:,} MB free; the sweep may need {needed}"
+        needed = in_words(estimate.disk_bytes, up=True)
+        message = f"lies on a disk with {in_words(free)} free; the sweep may need {needed}"
         remedy = 'Name a folder on another disk, or run fewer paths or scenarios, or keep="summary".'
         raise bad_argument("out", str(place), message, remedy)

@@ -1,8 +1,18 @@
 """What is free is what the machine has, or less where a control group of this process says so."""
 
-import pytest
+import re
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gpustress as gs
+from contagion_cases import owes
 from gpustress import memory
+from gpustress.backends import get_backend
+from gpustress.backends.base import TellsLeast
+from made import made_system
 
 FREE = 8 * 10**9
 GB = 10**9
@@ -81,3 +91,37 @@ def test_a_group_that_is_used_up_leaves_nothing(machine):
     own("0::/pod")
     group("pod", GB, GB + 5)
     assert memory.free_memory() == 0
+
+
+@given(st.integers(1, 10**18))
+def test_a_size_in_words_is_read_as_no_more_or_as_no_less(size):
+    low, high = memory.parse_size(memory.in_words(size)), memory.parse_size(memory.in_words(size, up=True))
+    assert low <= size <= high
+    assert high - low <= max(1, size // 100)
+
+
+NET = owes("abc", ("a", "b", 10.0), ("b", "c", 8.0))
+ASKED = {
+    "simulate": lambda **more: gs.simulate(made_system(), paths=100, **more),
+    "estimate_sweep": lambda **more: gs.estimate_sweep(made_system(), paths=100, **more),
+    "clear": lambda **more: gs.clear(NET, **more),
+    "clear_blocks": lambda **more: list(gs.clear_blocks(NET, np.ones((9, 3)), **more)),
+    "clear_blocks of so many": lambda **more: list(gs.clear_blocks(NET, np.ones((9, 3)), shocks=2, **more)),
+    "cascade": lambda **more: gs.cascade(NET, [1.0, 2.0, 3.0], "each", **more),
+    "cascade_blocks": lambda **more: list(gs.cascade_blocks(NET, [1.0, 2.0, 3.0], "each", **more)),
+    "debtrank": lambda **more: gs.debtrank(NET, [1.0, 2.0, 3.0], "each", **more),
+    "debtrank_blocks": lambda **more: list(gs.debtrank_blocks(NET, [1.0, 2.0, 3.0], [np.ones(3)], **more)),
+}
+
+
+@pytest.mark.parametrize("asked", list(ASKED.values()), ids=list(ASKED))
+def test_too_little_memory_is_refused_with_an_amount_that_is_enough(asked, backend):
+    if not isinstance(get_backend(backend), TellsLeast):
+        pytest.skip(f"{backend} does not tell how little memory it can do with")
+    for little in (1, "0.3 kB"):
+        with pytest.raises(gs.InputError, match="`memory`: is too little for") as caught:
+            asked(memory=little, backend=backend)
+        (problem,) = caught.value.problems
+        enough = re.search(r"at least ([\d.]+ \w+)", problem.remedy)[1]
+        assert memory.parse_size(enough) > memory.parse_size(little)
+        asked(memory=enough, backend=backend)

@@ -206,7 +206,7 @@ def test_blocks_grow_while_shocks_reach_few_and_shrink_where_they_reach_more_tha
     debts = sparse.csr_array((np.full(100, 2.0), (ring, np.roll(ring, -1))), shape=(400, 400))
     net, equity = gs.Network.from_scipy(debts), np.ones(400)
     whole = gs.cascade(net, equity, "each", backend=backend)
-    blocks = list(gs.cascade_blocks(net, equity, "each", backend=backend, memory=400 * 4 * 64 * 4))
+    blocks = list(gs.cascade_blocks(net, equity, "each", backend=backend, memory=410_000))
     sizes = [len(block.rounds) for block in blocks]
     assert sizes[:4] == [4, 8, 16, 32]
     assert (sum(sizes), max(sizes) > 4 * sizes[-2], sizes[-2] <= 16) == (400, True, True)
@@ -226,8 +226,8 @@ def test_each_of_many_nodes_makes_no_array_of_all_shocks_and_nodes(backend: str)
     gs.debtrank(small, [1.0, 1.0], "each", backend=backend).table()  # what a first call imports
     gs.cascade(small, [1.0, 1.0], "each", backend=backend).failures()
     tracemalloc.start()
-    ranked = gs.debtrank(net, equity, "each", memory="1MB", backend=backend)
-    failed = gs.cascade(net, equity, "each", memory="1MB", backend=backend)
+    ranked = gs.debtrank(net, equity, "each", memory="1.1MB", backend=backend)
+    failed = gs.cascade(net, equity, "each", memory="1.1MB", backend=backend)
     rows = ranked.table().num_rows, failed.failures().num_rows, failed.summary().num_rows
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -166,7 +166,7 @@ def test_blocks_of_any_size_give_the_same_bytes(tmp_path, undisturbed, monkeypat
 
 
 def test_too_little_memory_is_said_before_anything_runs(tmp_path):
-    with pytest.raises(InputError, match=r"too little for a shard.*Give at least [\d,]+ MB"):
+    with pytest.raises(InputError, match=r"too little for a shard.*Give at least [\d.]+ MB"):
         swept(tmp_path / "out", memory="5MB")
 
 

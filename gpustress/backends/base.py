@@ -300,6 +300,17 @@ class SpreadOutcome:
 
 
 @runtime_checkable
+class TellsLeast(Protocol):
+    """What a backend has besides that tells how little memory it can do with on static networks."""
+
+    def clearing_bytes(self, obligations: Obligations) -> int:
+        """Bytes that `ClearsNetworks.clear` takes at least, beyond what it gives."""
+
+    def spreading_bytes(self, exposures: Exposures) -> int:
+        """Bytes that `SpreadsLosses.spread` takes at least, beyond what it gives."""
+
+
+@runtime_checkable
 class SpreadsLosses(Protocol):
     """What a backend that lets losses spread has besides."""
 

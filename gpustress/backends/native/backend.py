@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -147,7 +147,7 @@ class NativeBackend:
     ) -> ClearingOutcome:
         """A clearing vector for each row of `external_assets` (S, N), by the fixed point."""
         outcome, given = ClearingOutcome.empty(*external_assets.shape), network(obligations)
-        of_thread = self._kernels.clearing_bytes(self.level, given)
+        of_thread = self._clearing_bytes(given)
         job = vars(outcome) | {
             "alpha": costs[0],
             "beta": costs[1],
@@ -163,7 +163,7 @@ class NativeBackend:
     ) -> SpreadOutcome:
         """Pass losses on round by round, as `SpreadsLosses` says."""
         given, job = arrays_of(exposures), contagion(shocks, rule, rounds)
-        of_thread = self._kernels.contagion_bytes(self.level, given)
+        of_thread = self._spreading_bytes(given)
         threads = max(1, min(self.threads, memory // of_thread))
         cells = self._kernels.spread(self.level, given, job, most, threads)
         return SpreadOutcome(
@@ -172,6 +172,20 @@ class NativeBackend:
             moving=job["moving"].astype(bool),
             **cells,
         )
+
+    def clearing_bytes(self, obligations: Obligations) -> int:
+        """What a thread keeps of the group of shocks that it clears."""
+        return self._clearing_bytes(network(obligations))
+
+    def spreading_bytes(self, exposures: Exposures) -> int:
+        """What a thread keeps of the group of shocks whose losses it passes on."""
+        return self._spreading_bytes(arrays_of(exposures))
+
+    def _clearing_bytes(self, given: dict[str, Any]) -> int:
+        return int(self._kernels.clearing_bytes(self.level, given))
+
+    def _spreading_bytes(self, given: dict[str, Any]) -> int:
+        return int(self._kernels.contagion_bytes(self.level, given))
 
 
 def levels() -> tuple[str, ...]:

@@ -109,3 +109,15 @@ class NumpyBackend:
         from .contagion import spread
 
         return spread(exposures, shocks, rule, rounds, memory, most)
+
+    def clearing_bytes(self, obligations: Obligations) -> int:
+        """What one shock takes while it is cleared."""
+        from .clearing import shock_bytes
+
+        return shock_bytes(obligations)
+
+    def spreading_bytes(self, exposures: Exposures) -> int:
+        """What one shock takes while its losses are passed on."""
+        from .contagion import shock_bytes
+
+        return shock_bytes(exposures)

@@ -19,6 +19,11 @@ _AT_ONCE: Final = 1 << 21  # numbers (nodes x shocks) of an array that is worked
 _ARRAYS: Final = 24  # of that size, at the most
 
 
+def shock_bytes(obligations: Obligations) -> int:
+    """What one shock takes while it is cleared."""
+    return 8 * _ARRAYS * max(1, obligations.nodes, len(obligations.debtor))
+
+
 def clear(
     obligations: Obligations,
     external_assets: NDArray[np.float64],
@@ -30,8 +35,7 @@ def clear(
     outcome = ClearingOutcome.empty(*external_assets.shape)
     algorithm = FixedPoint(obligations, costs)
     batch = algorithm.greatest if solution == "greatest" else algorithm.least
-    of_shock = max(1, obligations.nodes, len(obligations.debtor))
-    step = max(1, min(_AT_ONCE, memory // (8 * _ARRAYS)) // of_shock)
+    step = max(1, min(8 * _ARRAYS * _AT_ONCE, memory) // shock_bytes(obligations))
     due = obligations.total.high[:, None]
     for start in range(0, len(external_assets), step):
         rows = slice(start, start + step)

@@ -31,11 +31,16 @@ _AT_ONCE: Final = 1 << 21  # numbers (nodes x shocks) of an array that is worked
 _ARRAYS: Final = 16  # of that size, at the most
 
 
+def shock_bytes(exposures: Exposures) -> int:
+    """What one shock takes while its losses are passed on."""
+    return 8 * _ARRAYS * max(1, exposures.nodes)
+
+
 def spread(
     exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
 ) -> SpreadOutcome:
     """Pass losses on under every shock, as many at once as fit; see `SpreadsLosses.spread`."""
-    step = max(1, min(_AT_ONCE, memory // (8 * _ARRAYS)) // max(1, exposures.nodes))
+    step = max(1, min(8 * _ARRAYS * _AT_ONCE, memory) // shock_bytes(exposures))
     parts, left = [], most
     for first in range(0, len(shocks), step):
         parts.append(_at_once(exposures, shocks.rows(first, min(first + step, len(shocks))), rule, rounds))
