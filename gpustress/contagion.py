@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .backends.base import Rule
 
 Answer = TypeVar("Answer")
+MOST_INVERSE: Final = 1e200  # of equity: times the largest claim it is still finite, and 0 times it is 0
 PLAIN_ROUNDS: Final = 256  # after which what still moves is solved exactly
 
 
@@ -184,13 +185,17 @@ def _finished(exposures: Exposures, shocks: EquityShocks, outcome: SpreadOutcome
     moving = np.flatnonzero(outcome.moving)
     if len(moving) == 0:
         return outcome
-    relative = sparse.csr_array(sparse.diags_array(1.0 / exposures.equity) @ exposures.claims)
+    with np.errstate(over="ignore"):
+        inverse = np.minimum(1.0 / exposures.equity, MOST_INVERSE)
+    relative = sparse.csr_array(sparse.diags_array(inverse) @ exposures.claims)
     kept = ~outcome.moving[outcome.shock]
     shock, node = [outcome.shock[kept]], [outcome.node[kept]]
     value, other = [outcome.value[kept]], [outcome.other[kept]]
     for row in moving.tolist():
         first = shocks.rows(row, row + 1).dense()[0]
-        distress = _at_rest(relative, np.minimum(1.0, first / exposures.equity))
+        with np.errstate(over="ignore"):
+            share = np.minimum(1.0, first / exposures.equity)
+        distress = _at_rest(relative, share)
         reached = np.flatnonzero(distress)
         shock.append(np.full(len(reached), row))
         node.append(reached.astype(np.int32))

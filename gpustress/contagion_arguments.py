@@ -13,6 +13,7 @@ from .arguments import whole_number
 from .errors import LISTED_ROWS, InputError, Problem, bad_argument, shown
 from .exposures import EquityShocks
 from .network import Network
+from .network_schema import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EACH: Final = "each"
+SUM_OF_LARGEST: Final = 1e110  # more than a node's own amounts, of which none is above LARGEST, add up to
 CELL_BYTES: Final = 64  # a node that a shock reaches: its result, twice while it is handed over, and a table
 
 
@@ -48,8 +50,9 @@ def by_node(
     remedy: str,
     *,
     scalar: bool = False,
+    largest: float = LARGEST,
 ) -> NDArray[np.float64]:
-    """Read one finite number a node, (N,); a `scalar` may stand for all.
+    """Read one finite number a node, (N,), that is at most `largest`; a `scalar` may stand for all.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def by_node(
     if read.shape != (len(names),):
         shape = f"Give {len(names)} numbers, one for each node{', or one for all' if scalar else ''}."
         raise bad_argument(argument, read.shape, "has to have shape (N,)", shape)
-    _refuse(argument, read, in_range, names, remedy)
+    _refuse(argument, read, in_range, names, remedy, largest)
     return read
 
 
@@ -104,6 +107,7 @@ def read_equity(net: Network, equity: Any, *, above: bool) -> NDArray[np.float64
         net.names,
         lambda capital: capital > 0.0 if above else capital >= 0.0,
         f"Write a number {'above' if above else 'of at least'} 0: who has less has failed before any shock.",
+        largest=SUM_OF_LARGEST if equity is None else LARGEST,
     )
 
 
@@ -113,21 +117,23 @@ def _refuse(
     in_range: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
     names: Sequence[str],
     remedy: str,
+    largest: float = LARGEST,
 ) -> None:
     """Refuse an array with cells at fault: the first of them, and how many more there are."""
-    cells = np.argwhere(~(np.isfinite(values) & in_range(values)))
+    cells = np.argwhere(~((np.abs(values) <= largest) & in_range(values)))
     problems = [
-        Problem(
-            argument,
-            int(cell[0]) if len(cell) > 1 else None,
-            names[cell[-1]],
-            shown(float(values[tuple(cell)])),
-            "is out of range",
-            remedy,
+        _fault(
+            argument, int(cell[0]) if len(cell) > 1 else None, names[cell[-1]], values[tuple(cell)], remedy
         )
         for cell in cells[:LISTED_ROWS]
     ]
     _refuse_more(argument, len(cells), remedy, problems)
+
+
+def _fault(argument: str, row: int | None, name: str, value: float, remedy: str) -> Problem:
+    if LARGEST < value < np.inf:
+        remedy = f"Write at most {LARGEST:g}."
+    return Problem(argument, row, name, shown(float(value)), "is out of range", remedy)
 
 
 def _refuse_more(argument: str, count: int, remedy: str, problems: list[Problem]) -> None:
@@ -282,16 +288,9 @@ def _read_sparse(shocks: Any, names: Sequence[str], remedy: str) -> sparse.csr_a
     batch.sum_duplicates()
     batch.eliminate_zeros()
     entries = batch.tocoo()
-    wrong = np.flatnonzero(~(np.isfinite(batch.data) & (batch.data >= 0.0)))
+    wrong = np.flatnonzero(~((batch.data <= LARGEST) & (batch.data >= 0.0)))
     problems = [
-        Problem(
-            "shocks",
-            int(entries.row[place]),
-            names[entries.col[place]],
-            shown(float(batch.data[place])),
-            "is out of range",
-            remedy,
-        )
+        _fault("shocks", int(entries.row[place]), names[entries.col[place]], batch.data[place], remedy)
         for place in wrong[:LISTED_ROWS]
     ]
     _refuse_more("shocks", len(wrong), remedy, problems)

@@ -13,9 +13,10 @@ from scipy import sparse
 from .arguments import one_of
 from .backends import AUTO
 from .contagion import Asked, Spreader
-from .contagion_arguments import by_node, read_equity
+from .contagion_arguments import SUM_OF_LARGEST, by_node, read_equity
 from .errors import bad_argument, nearest
 from .exposures import EquityShocks, Exposures, sums_by
+from .network_schema import LARGEST
 from .result_schema import DEBTRANK, DEBTRANK_SUMMARY
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class DebtRank:
         place = np.searchsorted(reached, hit)
         there = np.append(reached, -1)[place] == hit  # unless the loss is next to nothing
         initial = np.zeros(len(reached))
-        share = self.shocks.loss / self.equity[self.shocks.node]
+        with np.errstate(over="ignore"):  # a share of next to no equity; no more than 1 of it counts
+            share = self.shocks.loss / self.equity[self.shocks.node]
         initial[place[there]] = np.minimum(1.0, share)[there]
         return initial
 
@@ -230,7 +232,12 @@ def _asked(net: Network, equity: Any, variant: str, weights: Any, spreader: Spre
 def _weights(net: Network, weights: Any) -> NDArray[np.float64]:
     given = net.claims.sum(axis=1) if weights is None else weights
     value = by_node(
-        "weights", given, net.names, lambda weight: weight >= 0.0, "Write a number of at least 0."
+        "weights",
+        given,
+        net.names,
+        lambda weight: weight >= 0.0,
+        "Write a number of at least 0.",
+        largest=SUM_OF_LARGEST if weights is None else LARGEST,
     )
     total = value.sum()
     if total == 0.0:

@@ -397,6 +397,10 @@ def test_without_impact_or_debt_nobody_loses_by_sales() -> None:
         (lambda net: gs.debtrank(net, [1.0, 0.0], "each"), "`equity`, column `b`: is out of range (value 0.0)"),
         (lambda net: gs.debtrank(net, [1.0, 1.0], "each", "lin"), "`variant`: is not known (value 'lin'). Did you"),
         (lambda net: gs.debtrank(net, [1.0, 1.0], "each", weights=[0, 0]), "`weights`: have no ratios"),
+        (lambda net: gs.debtrank(net, [1e308, 1e308], "each"), "`a`: is out of range (value 1e+308). Write at most"),
+        (lambda net: gs.debtrank(net, [1.0, 1.0], [[0, 1e308]]), "(value 1e+308). Write at most 1e+100"),
+        (lambda net: gs.cascade(net, [1.0, 1.0], sparse.csr_array([[0.0, 1e101]])), "Write at most 1e+100"),
+        (lambda net: gs.debtrank(net, [1.0, 1.0], "each", weights=[1e308, 1e308]), "Write at most 1e+100"),
         (lambda net: sales([0.1, 0.1]), "`shocks`: has to have shape (S, N) or (N,) (value (2,))"),
         (lambda net: sales([0.1, 0.1, 1.1]), "`shocks`, row 1, column `z`: is out of range (value 1.1)"),
         (lambda net: sales([0.1, 0.1, 0.1], rounds=0), "`rounds`: is out of range (value 0)"),
@@ -408,6 +412,27 @@ def test_an_argument_out_of_range_is_refused(ask: Any, part: str) -> None:
     with pytest.raises(gs.InputError) as caught:
         ask(owes("ab", ("a", "b", 1.0)))
     assert part in str(caught.value)
+
+
+def test_a_networks_own_sums_of_the_largest_amounts_are_no_fault() -> None:
+    debts = {"debtor": ["a", "b"], "creditor": ["c", "c"], "amount": [1e100, 1e100]}
+    net = gs.Network(debts, {"name": list("abc"), "external_assets": [2e99] * 3, "equity": [1.0, 1.0, None]})
+    assert net.equity[2] == pytest.approx(2.2e100)
+    assert gs.debtrank(net, None, "each").distress[0] == pytest.approx([1.0, 0.0, 1.0 / 2.2])
+
+
+@pytest.mark.parametrize("variant", ["linear", "original"])
+def test_who_has_next_to_no_equity_loses_no_more_than_all_of_it(backend: str, variant: Any) -> None:
+    """A creditor of a ring that stays in motion for long, and of one whom nothing reaches."""
+    net = owes("abcd", ("a", "b", 0.9999), ("b", "a", 0.9999), ("a", "c", 1e5), ("d", "c", 1e5))
+    shocks = [[1e-5, 0, 0, 0], [0, 0, 1e100, 0]]
+    result = gs.debtrank(net, [1.0, 1.0, 1e-305, 1.0], shocks, variant, backend=backend)
+    ring = 1e-5 / (1.0 - 0.9999**2)
+    linear = variant == "linear"
+    assert result.distress[0, [0, 2, 3]] == pytest.approx(
+        [ring, 1, 0] if linear else [1.9998e-5, 1e-5, 0], rel=1e-3
+    )
+    assert result.distress[1].tolist() == result.initial[1].tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
 def test_booleans_in_an_array_of_objects_say_who_fails() -> None:

@@ -148,6 +148,12 @@ class Threshold:
         return np.where(fails, self._written_off, 0.0)
 
 
+def _share(losses: NDArray[np.float64], equity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Losses as a share of equity; infinite where that is next to nothing, of which no more than 1 counts."""
+    with np.errstate(over="ignore"):
+        return losses / equity
+
+
 class Once:
     """Battiston et al. (2012): who becomes distressed passes its distress on in the next round, then never again.
 
@@ -161,7 +167,7 @@ class Once:
     def __call__(self, round_number: int, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
         """The distress of who was undistressed until now."""
         undistressed = self.distress == 0.0
-        self.distress = np.minimum(1.0, self.distress + arrived / self._equity)
+        self.distress = np.minimum(1.0, self.distress + _share(arrived, self._equity))
         return np.where(undistressed, self.distress, 0.0)
 
 
@@ -181,7 +187,7 @@ class Linear:
 
     def __call__(self, round_number: int, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
         """The gains of the shocks that are not at rest; none in the last round."""
-        gain, room = arrived / self._equity, 1.0 - self.distress
+        gain, room = _share(arrived, self._equity), 1.0 - self.distress
         self.distress = np.where(gain < room, self.distress + gain, 1.0)
         gain = np.minimum(gain, room)
         with np.errstate(divide="ignore", invalid="ignore"):
