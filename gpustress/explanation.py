@@ -16,9 +16,11 @@ from .plain_data import fields_as_json
 from .result import check_result
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story
 from .tail import contributions, entity_contributions
-from .variance_shares import sobol_indices
+from .variance_shares import check_salib, sobol_indices
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .result import Result
 
 LEVEL: Final = 0.99  # of the expected shortfall whose contributions are told
@@ -74,6 +76,7 @@ def explain(
     positions: Any = None,
     factors: Any = None,
     factor_shares: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Explanation:
     """Explain what a run of one scenario comes from.
 
@@ -89,6 +92,8 @@ def explain(
     factor_shares : bool
         Whether to attribute the variance to the factors (`sobol_indices`): factors + 3 new runs of as many paths, with
         SALib. All measures are attributed.
+    tell : function of a str
+        Told before the new runs how many there are; nothing that the arguments are refused for comes after it.
 
     Returns
     -------
@@ -102,6 +107,8 @@ def explain(
     """
     check_result(run)
     place = run_place(run, scenario)
+    if factor_shares:
+        _check_factor_shares(run)
     name, own = run.scenarios[place], run.runs[place].scenario
     starts = _only(cascade_starts(run), name)
     followers = _only(cascade_followers(run), name)
@@ -109,11 +116,14 @@ def explain(
     contagion = _only(contagion_losses(run, positions), own) if paired else None
     tail = _only(contributions(run, positions, LEVEL), name)
     by_entity = _only(entity_contributions(run, positions, LEVEL), name)
-    shares = _factor_shares(run, place, positions) if factor_shares else None
     world = worst_world(run, name, positions=positions, factors=factors)
     stories = tuple(
         story(run, name, which=which, positions=positions, factors=factors) for which in (MEDIAN, WORST_PATH)
     )
+    shares = None
+    if factor_shares:
+        tell(f"{len(run.system.factor_names) + 3} new runs of {run.paths:,} paths ...")
+        shares = _factor_shares(run, place, positions)
     words = (
         *_starts_in_words(starts, followers),
         *_contagion_in_words(contagion, run.system.settings.currency),
@@ -125,7 +135,7 @@ def explain(
     return Explanation(name, starts, followers, contagion, tail, by_entity, world, shares, stories, words)
 
 
-def _factor_shares(run: Result, place: int, positions: Any) -> pa.Table:
+def _check_factor_shares(run: Result) -> None:
     if run.factors_digest:
         raise bad_argument(
             "factor_shares",
@@ -133,6 +143,10 @@ def _factor_shares(run: Result, place: int, positions: Any) -> pa.Table:
             "needs factors that can be drawn again, and the run had paths of its own",
             "Leave it out.",
         )
+    check_salib()
+
+
+def _factor_shares(run: Result, place: int, positions: Any) -> pa.Table:
     asked = run.runs[place]
     return sobol_indices(
         run.system, measures=run.system.measure_names, positions=positions, scenarios=run.scenario_table,

@@ -88,7 +88,7 @@ def sobol_indices(
     the symmetric root of their correlations, and an index is that of w: of the part of the shocks that is most nearly
     the factor's own, whatever their order (Kessy, Lewin and Strimmer 2018). A factor's jumps go with it.
     """
-    analyse = _salib()
+    check_salib()
     rows = [{"scenario": "asked", **row} for row in scenario_rows(system, scenarios, scenario) or [{}]]
     names = ("scenario", "parameter", "start", "end", "op", "value")
     table = pa.table({name: [row.get(name) for row in rows] for name in names})
@@ -114,7 +114,7 @@ def sobol_indices(
     for name in base:
         # SALib's order: of each point the first sample's, each mixture's, the second's.
         values = np.stack([base[name], *(one[name] for one in mixed), resampled[name]], axis=1).ravel()
-        indices = analyse(blocks, values)
+        indices = _indices(blocks, values)
         found += [(name, block, *row) for block, row in zip(blocks, indices, strict=True)]
     schema = SOBOL_INDICES.arrow()
     columns = zip(*found, strict=True)
@@ -146,26 +146,31 @@ def _check_measures(system: System, measures: Sequence[str]) -> None:
         raise InputError(wrong)
 
 
-def _salib() -> Any:
-    """A function of blocks and SALib's vector of outputs that gives first, error, total, error of each block."""
+def check_salib() -> None:
+    """Refuse to go on without SALib.
+
+    Raises
+    ------
+    InputError
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what SALib imports
-            from SALib.analyze import sobol
+            from SALib.analyze import sobol  # noqa: F401
     except ImportError as error:
         raise bad_argument(
             "SALib", error.name, "is not installed", "Install it: pip install 'gpustress[attribution]'."
         ) from error
 
-    def analyse(blocks: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        if np.ptp(values) == 0.0:
-            return np.full((len(blocks), 4), np.nan)
-        problem = {"num_vars": len(blocks), "names": list(blocks), "bounds": [[0.0, 1.0]] * len(blocks)}
-        found = sobol.analyze(problem, values, calc_second_order=False, num_resamples=RESAMPLES,
-                              conf_level=CONFIDENCE, seed=BOOTSTRAP_SEED)  # fmt: skip
-        reach = normal_deviate(CONFIDENCE)
-        return np.stack(
-            [found["S1"], found["S1_conf"] / reach, found["ST"], found["ST_conf"] / reach], axis=1
-        )
 
-    return analyse
+def _indices(blocks: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """First, error, total, error of each block, by SALib from its vector of outputs."""
+    from SALib.analyze import sobol
+
+    if np.ptp(values) == 0.0:
+        return np.full((len(blocks), 4), np.nan)
+    problem = {"num_vars": len(blocks), "names": list(blocks), "bounds": [[0.0, 1.0]] * len(blocks)}
+    found = sobol.analyze(problem, values, calc_second_order=False, num_resamples=RESAMPLES,
+                          conf_level=CONFIDENCE, seed=BOOTSTRAP_SEED)  # fmt: skip
+    reach = normal_deviate(CONFIDENCE)
+    return np.stack([found["S1"], found["S1_conf"] / reach, found["ST"], found["ST_conf"] / reach], axis=1)

@@ -539,3 +539,22 @@ def test_explain_blames_an_unknown_scenario_with_exit_code_2(call, folder, tmp_p
     code, _, err = call("explain", tmp_path / "out", "--scenario", "nothing")
     assert code == 2
     assert "`scenario`: is no scenario of this run" in err
+
+
+def test_explain_refuses_before_it_tells_of_new_runs(call, moving, tmp_path, monkeypatch):
+    system = read_system(moving)
+    own = {"path": [0] * 8 + [1] * 8, "period": [*range(8)] * 2, "demand": [1.0] * 16}
+    simulate(system, factors=own).write(tmp_path / "own")
+    simulate(system, paths=64, variance_reduction="antithetic").write(tmp_path / "pairs")
+    simulate(system, paths=2).write(tmp_path / "out")
+    for out, more, blamed in (
+        ("own", (), "factor_shares"),
+        ("pairs", (), "variance_reduction"),
+        ("out", ("--scenario", "nothing"), "scenario"),
+        ("out", (), "SALib"),
+    ):
+        if blamed == "SALib":
+            monkeypatch.setitem(sys.modules, "SALib.analyze", None)
+        code, printed, err = call("explain", tmp_path / out, "--factors", *more)
+        assert (code, printed) == (2, "")
+        assert err.startswith(f"1 problem in the input:\n  `{blamed}`: ")

@@ -458,6 +458,9 @@ def test_the_command_writes_the_page_beside_the_result(three_firms, tmp_path, ca
     code, printed, told = call("report", tmp_path / "nothing")
     assert (code, printed) == (2, "")
     assert "is no folder" in told
+    code, printed, told = call("report", tmp_path / "out", "--avert-to", 1.5)
+    assert (code, printed) == (2, "")
+    assert told.startswith("1 problem in the input:\n  `avert_to`: has to lie strictly between 0 and 1")
 
 
 def test_without_the_extra_the_command_says_how_to_get_it(three_firms, tmp_path):

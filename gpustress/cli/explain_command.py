@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from .console import print_json, reported
+from .console import complain, print_json, reported
 from .interrupt import heed_interrupt
 from .options import Json
 
@@ -43,9 +42,7 @@ def explain(
 
         heed_interrupt()
         run = read_result(out)
-        if factors:
-            print(f"{len(run.system.factor_names) + 3} new runs of {run.paths:,} paths ...", file=sys.stderr)
-        found = explanation_of(run, scenario, factor_shares=factors)
+        found = explanation_of(run, scenario, factor_shares=factors, tell=complain)
         heed_interrupt()
         if as_json:
             print_json(found.as_json())

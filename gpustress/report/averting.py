@@ -9,7 +9,7 @@ import numpy as np
 
 from ..parameters import Flows
 from ..reverse import reverse_stress
-from ..sampling import binomial_error, check_share, mean_with_error
+from ..sampling import binomial_error, mean_with_error
 from ..simulation import simulate
 from ..tables import strings
 from .same_draws import only_scenario
@@ -128,14 +128,7 @@ def averting(run: Result, place: int, entity: str, avert_to: float | None = None
     Averting or None
         None where there is nothing to ask: it fails less often than the target, nothing in the system is revenue,
         the factor paths were the user's own and are not kept, or the paths do not come out as in the run.
-
-    Raises
-    ------
-    InputError
-        The target is no share.
     """
-    if avert_to is not None:
-        check_share("avert_to", avert_to)
     paths = min(run.paths, MOST)
     own, flows = revenue_of(run.system, entity)
     fails = float(np.mean(run.failed_at[place, :paths, run.entities.index(entity)] < run.periods))

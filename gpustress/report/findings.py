@@ -12,6 +12,7 @@ from ..backends import AUTO
 from ..estimates import run_place
 from ..failure_order import first_to_fail
 from ..result import check_result
+from ..sampling import check_share
 from ..storytelling import MEDIAN, WORST_PATH, story
 from ..variance_reduction import check_plain
 from .averting import averting
@@ -70,7 +71,7 @@ def find(
     avert_to : float, optional
         Share of the paths on which the first to fail may fail; see `averting`.
     tell : function of a str
-        Told before each part what is being done.
+        Told before each part what is being done, once the arguments are checked.
 
     Returns
     -------
@@ -82,6 +83,8 @@ def find(
         The target is no share; or the run's paths are not independent.
     """
     check_result(run)
+    if avert_to is not None:
+        check_share("avert_to", avert_to)
     check_plain(run, "the report")  # before the searches, which take their time
     place = run_place(run, None)
     first = first_to_fail(run, place).mean(axis=0)
