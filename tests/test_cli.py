@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
+import typer.main
 
+from gpustress.cli import app
 from gpustress.design_point import likeliest_point
 from gpustress.reverse import reverse_stress
 from gpustress.simulation import simulate
@@ -242,6 +246,40 @@ def test_bad_options_get_one_message_and_exit_2(call, folder, options, named):
     assert (code, out) == (2, "")
     assert named in err
     assert "Traceback" not in err
+
+
+def numeric_options():
+    """Command and option of every option that is a number or several, and whether these are whole."""
+    found, root = [], typer.main.get_command(app)
+    for group, commands in (((), root.commands), (("network",), root.commands["network"].commands)):
+        for name, command in commands.items():
+            hints = get_type_hints(command.callback, include_extras=True) if command.callback else {}
+            for param in command.params:
+                words = set(re.findall(r"\w+", str(get_args(hints.get(param.name))[:1])))
+                if words & {"int", "float"}:
+                    found.append(((*group, name, param.opts[0]), "int" in words))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    numeric_options(),
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_numbers_are_written_alike_in_every_option(call, line, whole):
+    """Python reads 1_0 as 10, and digits of any script; with an equals sign no value is taken for an option."""
+    *command, option = line
+    for given in ("1_0", "1\u0660", "ten", "1.5" if whole else "1,5"):
+        code, out, err = call(*command, f"{option}={given}")
+        assert (code, out) == (2, "")
+        assert f"Invalid value for '{option}': {given!r} is no " in " ".join(err.split())
+
+
+def test_numbers_beside_names_are_written_so_too(call, folder):
+    code, _, err = call("reverse", folder, "flow.sales.scale=1_0", "--low", 0, "--high", 1, "--target", 0)
+    assert (code, "flow.sales.scale=1_0" in err) == (2, True)  # the name of nothing
+    code, _, err = call("sweep", folder, "--estimate", "--target-error", "failure:alpha=1_0")
+    assert (code, "is no figure with its error" in err) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["check", "run"])

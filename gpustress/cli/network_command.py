@@ -10,6 +10,7 @@ import typer
 
 from .console import complain, print_json, reported
 from .interrupt import heed_interrupt
+from .numerals import real, whole
 from .options import Backend, Json
 
 if TYPE_CHECKING:
@@ -63,10 +64,15 @@ def clear(
     ] = "eisenberg_noe",
     alpha: Annotated[
         float,
-        typer.Option("--alpha", metavar="X", help="rogers_veraart: share of external assets in default."),
+        typer.Option(
+            "--alpha", metavar="X", parser=real, help="rogers_veraart: share of external assets in default."
+        ),
     ] = 1.0,
     beta: Annotated[
-        float, typer.Option("--beta", metavar="X", help="rogers_veraart: share of receipts in default.")
+        float,
+        typer.Option(
+            "--beta", metavar="X", parser=real, help="rogers_veraart: share of receipts in default."
+        ),
     ] = 1.0,
     solution: Annotated[
         str, typer.Option("--solution", metavar="S", help="greatest or least clearing vector.")
@@ -105,7 +111,10 @@ def cascade(
     *,
     shocks: ShockFile = None,
     recovery: Annotated[
-        float, typer.Option("--recovery", metavar="X", help="Share of its debts that who has failed pays.")
+        float,
+        typer.Option(
+            "--recovery", metavar="X", parser=real, help="Share of its debts that who has failed pays."
+        ),
     ] = 0.0,
     backend: Backend = "auto",
     memory: Memory = None,
@@ -165,11 +174,17 @@ def reconstruct(
         str, typer.Option("--method", metavar="M", help="max_entropy, min_density or fitness.")
     ] = "max_entropy",
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same networks.")
+        int,
+        typer.Option(
+            "--seed", metavar="N", min=0, parser=whole(0), help="The same seed gives the same networks."
+        ),
     ] = 0,
-    samples: Annotated[int, typer.Option("--samples", metavar="N", min=1, help="How many networks.")] = 1,
+    samples: Annotated[
+        int, typer.Option("--samples", metavar="N", min=1, parser=whole(1), help="How many networks.")
+    ] = 1,
     density: Annotated[
-        float | None, typer.Option("--density", metavar="X", help="fitness: expected links over N (N - 1).")
+        float | None,
+        typer.Option("--density", metavar="X", parser=real, help="fitness: expected links over N (N - 1)."),
     ] = None,
     out: Out = None,
     as_json: Json = False,

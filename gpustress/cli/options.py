@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .numerals import real, whole
+
 Folder = Annotated[
     str, typer.Argument(metavar="FOLDER", help="Folder of a system: system.toml and its tables.")
 ]
@@ -15,7 +17,8 @@ ScenarioFile = Annotated[
     typer.Option("--scenarios", metavar="FILE", help="Scenarios to run instead of the system's own."),
 ]
 Paths = Annotated[
-    int, typer.Option("--paths", metavar="N", min=1, help="Monte Carlo paths of each scenario.")
+    int,
+    typer.Option("--paths", metavar="N", min=1, parser=whole(1), help="Monte Carlo paths of each scenario."),
 ]
 Effects = Annotated[
     list[str],
@@ -35,6 +38,7 @@ Threads = Annotated[
         "--threads",
         metavar="N",
         min=1,
+        parser=whole(1),
         help="At most so many threads; default: as many as there are processors.",
     ),
 ]
@@ -44,6 +48,7 @@ Devices = Annotated[
         "--device",
         metavar="N",
         min=0,
+        parser=whole(0),
         help="A CUDA device to compute on, for the backend cupy. Repeatable; default: 0.",
     ),
 ]
@@ -64,7 +69,10 @@ VarianceReduction = Annotated[
         "Default: every path by itself.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same result.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", min=0, parser=whole(0), help="The same seed gives the same result."),
+]
 Memory = Annotated[
     str | None,
     typer.Option(
@@ -92,9 +100,12 @@ StatisticName = Annotated[
         "--statistic", metavar="S", help="mean, quantile, failure_probability or expected_shortfall."
     ),
 ]
-Level = Annotated[float, typer.Option("--level", metavar="P", help="Of a quantile or an expected shortfall.")]
+Level = Annotated[
+    float, typer.Option("--level", metavar="P", parser=real, help="Of a quantile or an expected shortfall.")
+]
 Horizon = Annotated[
-    float | None, typer.Option("--horizon", metavar="YEARS", help="Of losses and failures; default: all.")
+    float | None,
+    typer.Option("--horizon", metavar="YEARS", parser=real, help="Of losses and failures; default: all."),
 ]
 ScenarioName = Annotated[
     str | None,

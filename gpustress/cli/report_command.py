@@ -9,6 +9,7 @@ import typer
 
 from .console import FAILED, complain, print_json, reported
 from .interrupt import heed_interrupt
+from .numerals import real
 from .options import Json
 
 
@@ -33,6 +34,7 @@ def report(
         typer.Option(
             "--avert-to",
             metavar="SHARE",
+            parser=real,
             help="Share of the paths on which the first to fail may fail, e.g. 0.1; the page tells what revenue that "
             "takes. By default the largest of 0.1, 0.01, 0.001 and 0.0001 that at least halves its failures.",
         ),

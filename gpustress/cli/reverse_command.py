@@ -10,6 +10,7 @@ from ..errors import InputError, Problem, bad_argument
 from .console import console, print_json, reported
 from .inputs import scenarios_from, system_from
 from .interrupt import heed_interrupt
+from .numerals import number_in, real, whole
 from .options import (
     Backend,
     Entity,
@@ -52,17 +53,22 @@ def reverse(
         ),
     ] = False,
     low: Annotated[
-        float | None, typer.Option("--low", metavar="X", help="Least value that is tried.")
+        float | None, typer.Option("--low", metavar="X", parser=real, help="Least value that is tried.")
     ] = None,
     high: Annotated[
-        float | None, typer.Option("--high", metavar="X", help="Greatest value that is tried.")
+        float | None, typer.Option("--high", metavar="X", parser=real, help="Greatest value that is tried.")
     ] = None,
     target: Annotated[
-        float | None, typer.Option("--target", metavar="X", help="What the statistic should be.")
+        float | None, typer.Option("--target", metavar="X", parser=real, help="What the statistic should be.")
     ] = None,
     reach: Annotated[
         float,
-        typer.Option("--reach", metavar="X", help="With --likeliest: standard deviations that are searched."),
+        typer.Option(
+            "--reach",
+            metavar="X",
+            parser=real,
+            help="With --likeliest: standard deviations that are searched.",
+        ),
     ] = 6.0,
     op: Annotated[
         str | None,
@@ -79,9 +85,11 @@ def reverse(
     level: Level = 0.99,
     horizon: Horizon = None,
     start: Annotated[
-        int | None, typer.Option("--start", metavar="N", help="First period of the change.")
+        int | None, typer.Option("--start", metavar="N", parser=whole(), help="First period of the change.")
     ] = None,
-    end: Annotated[int | None, typer.Option("--end", metavar="N", help="Last period of the change.")] = None,
+    end: Annotated[
+        int | None, typer.Option("--end", metavar="N", parser=whole(), help="Last period of the change.")
+    ] = None,
     scenarios: ScenarioFile = None,
     scenario: ScenarioName = None,
     paths: Paths = 10_000,
@@ -160,10 +168,7 @@ def _parameter(parameters: list[str]) -> str | dict[str, float]:
 def _number(given: str) -> float | None:
     """What stands after the last `=`; None where that is no number, for names may hold one."""
     _, equals, number = given.rpartition("=")
-    try:
-        return float(number) if equals else None
-    except ValueError:
-        return None
+    return number_in(number) if equals else None
 
 
 def _refuse(parameters: list[str] | None, options: dict[str, object]) -> None:

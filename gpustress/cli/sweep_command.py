@@ -12,6 +12,7 @@ import typer
 from .console import complain, console, duration, print_json, reported, size_of
 from .inputs import scenarios_from, split, system_from
 from .interrupt import heed_interrupt
+from .numerals import number_in
 from .options import Backend, Devices, Effects, Json, Memory, Paths, Record, ScenarioFile, Seed, Threads
 
 if TYPE_CHECKING:
@@ -133,11 +134,11 @@ def _targets(options: list[str]) -> dict[str, float] | None:
     targets = {}
     for option in options:
         figure, _, error = option.rpartition("=")
-        try:
-            targets[figure] = float(error)
-        except ValueError as fault:
+        number = number_in(error)
+        if number is None:
             remedy = "Write FIGURE=ERROR, e.g. failure:NAME=0.001."
-            raise bad_argument("--target-error", option, "is no figure with its error", remedy) from fault
+            raise bad_argument("--target-error", option, "is no figure with its error", remedy)
+        targets[figure] = number
     return targets or None
 
 
