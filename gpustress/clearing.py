@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Solver = Literal["auto", "fixed_point", "fictitious_default"]
 _SHOCK_BYTES: Final = (
-    32  # a node of a shock in a block: its assets, its result, and what is looked at in checks
+    48  # a node of a shock in a block: its assets, its result, and its part of a table of one block
 )
 
 
@@ -229,7 +229,7 @@ def clear_blocks(
     shocks : int, optional
         How many shocks a block has; by default as many as `memory` allows. Not with an iterable.
     memory : str or int, optional
-        What a block and its result may take, e.g. ``"4GB"``; by default a quarter of what is free.
+        What a block, its result and a table of it may take, e.g. ``"4GB"``; by default a quarter of what is free.
     net, method, alpha, beta, solution, solver, backend, threads, devices
         As of `clear`.
 

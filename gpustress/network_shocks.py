@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from scipy import sparse
@@ -57,20 +57,43 @@ class Shocks:
     loss: NDArray[np.float64]
     fails: NDArray[np.bool_]
 
-    def external_assets(self, own: NDArray[np.float64], first: int, end: int) -> NDArray[np.float64]:
-        """What `own` external assets (N,) are under the shocks from `first` to before `end`, a row for each."""
-        hit = self._hit(first, end)
-        left = np.tile(own, (end - first, 1))
-        left[self.shock[hit] - first, self.node[hit]] -= self.loss[hit]
-        return left
-
     def of_equity(self, nodes: int) -> sparse.csr_array:
         """What `cascade` and `debtrank` take for these shocks: losses, or who fails, (S, N)."""
         values = self.fails if self.fails.any() else self.loss
         return sparse.csr_array((values, (self.shock, self.node)), shape=(self.count, nodes))
 
-    def _hit(self, first: int, end: int) -> slice:
-        return slice(*np.searchsorted(self.shock, [first, end]).tolist())
+
+@dataclass(frozen=True)
+class ShockedAssets:
+    """What external assets are under S shocks, (S, N): an array that `clear_blocks` cuts, of which no more is made.
+
+    Attributes
+    ----------
+    own : ndarray (N,)
+        Before the shocks.
+    shocks : Shocks
+    """
+
+    own: NDArray[np.float64]
+    shocks: Shocks
+
+    ndim: ClassVar[int] = 2
+
+    def __len__(self) -> int:
+        """S."""
+        return self.shocks.count
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        """Under the shocks of a range."""
+        first, end, _ = rows.indices(len(self))
+        hit = slice(*np.searchsorted(self.shocks.shock, [first, end]).tolist())
+        left = np.tile(self.own, (end - first, 1))
+        left[self.shocks.shock[hit] - first, self.shocks.node[hit]] -= self.shocks.loss[hit]
+        return left
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of it."""
+        return np.array(self[:], dtype=dtype, copy=copy)
 
 
 def check_shocks(table: pa.Table, names: pa.ChunkedArray | None, problems: list[Problem]) -> None:

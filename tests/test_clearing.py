@@ -645,7 +645,7 @@ def test_blocks_give_what_all_shocks_together_do(backend: str) -> None:
     assert np.abs(payments - whole.payments).max() <= EXACT * Obligations.of(net).largest
     assert backend == "numpy" or same_bits(payments, whole.payments)
     assert len(list(gs.clear_blocks(net, shocks, backend=backend))) == 1
-    assert len(list(gs.clear_blocks(net, shocks, memory=40 * 60 * 64, backend=backend))) == 2
+    assert len(list(gs.clear_blocks(net, shocks, memory=40 * 60 * 64, backend=backend))) == 3
     with pytest.raises(gs.InputError, match="`shocks`: is no number of shocks"):
         gs.clear_blocks(net, shocks, shocks=0)
     with pytest.raises(gs.InputError, match="means nothing where blocks are given"):

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import gpustress as gs
+from gpustress import clearing, contagion
+from gpustress.cli import network_command
 from gpustress.files import write_table
 
 NODES = "name,external_assets,external_liabilities\na,12,9\nb,7,4\nc,6,4\nd,5,1\n"
@@ -126,11 +128,29 @@ def test_shocks_can_be_failures(call, folder, tmp_path):
     assert told["rows"] == gs.debtrank(gs.read_network(folder), None, fails, "original").summary().to_pylist()
 
 
+def batches_of(monkeypatch):
+    """How many shocks each batch has from now on; four nodes take as much memory as some hundred."""
+    monkeypatch.setattr(clearing, "_SHOCK_BYTES", 2000)
+    monkeypatch.setattr(contagion, "CELL_BYTES", 2000)
+    monkeypatch.setattr(contagion, "free_memory", lambda: 10**9)
+    batches, do = [], network_command._add
+
+    def watched(writer, name, table, first):
+        if name.endswith("_summary"):
+            batches.append(table.num_rows)
+        do(writer, name, table, first)
+
+    monkeypatch.setattr(network_command, "_add", watched)
+    return batches
+
+
 @pytest.mark.parametrize("name", ["clear", "cascade", "debtrank"])
 def test_the_same_bytes_whatever_the_memory(call, folder, tmp_path, name, monkeypatch):
     monkeypatch.setattr("gpustress.network_store.ROW_GROUP", 5)
-    for target, memory in (("one", "1GB"), ("two", "1kB"), ("three", "4kB")):
+    batches = batches_of(monkeypatch)
+    for target, memory in (("one", "1GB"), ("two", "20kB"), ("three", "70kB")):
         assert call("network", name, folder, "--memory", memory, "--out", tmp_path / target)[0] == 0
+    assert batches == [4, *[1] * 4, *[2] * 2]
     assert len(bytes_of(tmp_path / "one")) == 3
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two") == bytes_of(tmp_path / "three")
 
@@ -275,18 +295,15 @@ def test_only_a_stored_result_is_replaced(call, folder, tmp_path):
 
 @pytest.mark.parametrize(("fault", "code"), [(KeyboardInterrupt(), 3), (OSError(28, "No space left"), 1)])
 def test_what_ends_it_between_two_batches_leaves_nothing(call, folder, tmp_path, monkeypatch, fault, code):
-    from gpustress import clearing
+    batches, clear = batches_of(monkeypatch), clearing._Clearer.clear
 
-    clear, calls = clearing.clear, []
-
-    def fail(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 3:
+    def fail(*arguments):
+        if len(batches) == 2:
             raise fault
-        return clear(*arguments, **options)
+        return clear(*arguments)
 
-    monkeypatch.setattr(clearing, "clear", fail)
-    found, out, err = call("network", "clear", folder, "--memory", "1kB", "--out", tmp_path / "out")
+    monkeypatch.setattr(clearing._Clearer, "clear", fail)
+    found, out, err = call("network", "clear", folder, "--memory", "20kB", "--out", tmp_path / "out")
     assert (found, out, len(err.splitlines())) == (code, "", 1)
     assert os.listdir(tmp_path) == ["net"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..network import Network
     from ..network_shocks import Shocks
     from ..network_store import NetworkResultWriter
-
-BYTES_OF_A_CELL: Final = 400  # that one shock of one node takes while it is worked on
 
 network = typer.Typer(
     name="network",
@@ -87,22 +85,18 @@ def clear(
     Shocks are losses of external assets; without any, the network is cleared as it is.
     """
     with reported(as_json):
-        from ..clearing import clear as clear_network
-        from ..network_shocks import check_assets
+        from ..clearing import clear_blocks
+        from ..network_shocks import ShockedAssets, check_assets
 
         net, given = _read(folder, shocks, out)
         if given is not None:
             check_assets(given, net)
-        options = {"method": method, "alpha": alpha, "beta": beta, "solution": solution}
-
-        def one(first: int, end: int) -> dict[str, Any]:
-            assets = None if given is None else given.external_assets(net.external_assets, first, end)
-            cleared = clear_network(net, assets, backend=backend, **options)  # type: ignore[arg-type]
-            return {"clearing": cleared.table(), "clearing_summary": cleared.summary()}
-
-        count = 1 if given is None else given.count
-        work = _Work("clear", net, options, count, ("unpaid", "all shocks"))
-        _do(work, (one(first, end) for first, end in work.blocks(memory)), out, as_json)
+        options: dict[str, Any] = {"method": method, "alpha": alpha, "beta": beta, "solution": solution}
+        assets = net.external_assets[None] if given is None else ShockedAssets(net.external_assets, given)
+        blocks = clear_blocks(net, assets, **options, backend=backend, memory=memory)
+        tables = ({"clearing": one.table(), "clearing_summary": one.summary()} for one in blocks)
+        work = _Work("clear", net, options, len(assets), ("unpaid", "all shocks"))
+        _do(work, tables, out, as_json)
 
 
 @network.command()
@@ -242,14 +236,6 @@ class _Work:
             "command": command, "nodes": len(net.names), "edges": len(net.amount), "digest": net.digest,
             "shocks": count, **options,
         }  # fmt: skip
-
-    def blocks(self, memory: str | None) -> Iterator[tuple[int, int]]:
-        """Ranges of shocks that fit into memory."""
-        from ..memory import budget
-
-        size = max(1, budget(memory) // (BYTES_OF_A_CELL * len(self.net.names)))
-        for first in range(0, self.count, size):
-            yield first, min(first + size, self.count)
 
 
 def _read(folder: str, file: str | None, out: str | None) -> tuple[Network, Shocks | None]:
