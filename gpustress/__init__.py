@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .clearing import clear_blocks as clear_blocks
     from .common_assets import FireSales as FireSales
     from .common_assets import fire_sales as fire_sales
+    from .common_assets import fire_sales_blocks as fire_sales_blocks
     from .control_variates import control_variate as control_variate
     from .convergence_table import convergence as convergence
     from .design_point import LikeliestPoint as LikeliestPoint
@@ -148,6 +149,7 @@ _MODULE_OF = {
     "explain": "explanation",
     "failure_links": "failure_order",
     "fire_sales": "common_assets",
+    "fire_sales_blocks": "common_assets",
     "likeliest_point": "design_point",
     "flow_contributions": "tail",
     "losses": "risk",

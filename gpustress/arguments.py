@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import bad_argument
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 
 def whole_number(value: Any) -> int | None:
@@ -24,3 +26,22 @@ def whole_number(value: Any) -> int | None:
 def one_of(value: Any, known: Collection[str]) -> bool:
     """Whether a value is text, and one of the `known` names: an array, say, can't be looked up among names."""
     return isinstance(value, str) and value in known
+
+
+def rows_at_a_time(argument: str, array: Any, size: int) -> Iterator[Any]:
+    """So many rows of an array, or of lists of numbers, at a time; what has no rows as it is.
+
+    Raises
+    ------
+    InputError
+        Lists are of different lengths.
+    """
+    try:
+        rows = array if hasattr(array, "__array__") else np.asarray(array)
+    except ValueError as fault:
+        raise bad_argument(
+            argument, array, "is no array of numbers", "Give rows of the same length."
+        ) from fault
+    if rows.ndim < 2:
+        return iter((rows,))
+    return (rows[first : first + size] for first in range(0, max(1, len(rows)), size))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from .arguments import one_of, whole_number
+from .arguments import one_of, rows_at_a_time, whole_number
 from .backends import AUTO, get_backend
 from .backends.base import ClearingOutcome, ClearsNetworks, Solution, TellsLeast
 from .clearing_arguments import read_costs, read_external_assets
@@ -263,15 +263,10 @@ def clear_blocks(
     if not whole and shocks is not None:
         remedy = "Leave it out: each item of `external_assets` is a block."
         raise bad_argument("shocks", shocks, "means nothing where blocks are given", remedy)
-    blocks: Iterable[Any] = _cut(external_assets, size) if whole else external_assets  # type: ignore[assignment]
+    blocks: Iterable[Any] = (
+        rows_at_a_time("external_assets", external_assets, size) if whole else external_assets  # type: ignore[assignment]
+    )
     return (clearer.clear(read_external_assets(net, block)) for block in blocks)
-
-
-def _cut(array: Any, size: int) -> Iterator[Any]:
-    rows = array if hasattr(array, "__array__") else np.asarray(array)
-    if rows.ndim < 2:
-        return iter((rows,))
-    return (rows[first : first + size] for first in range(0, max(1, len(rows)), size))
 
 
 def _network(net: Any) -> Network:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from .arguments import whole_number
+from .arguments import rows_at_a_time, whole_number
 from .backends import AUTO
 from .common_assets_schema import ASSETS, HOLDERS, HOLDINGS
 from .contagion import Spreader
-from .contagion_arguments import batch_of
+from .contagion_arguments import batch_of, is_batch, read_block
 from .errors import InputError, Problem, bad_argument, report_rows, shown
 from .exposures import EquityShocks, Exposures
 from .names import check_key
@@ -22,11 +22,15 @@ from .result_schema import FIRE_SALES, FIRE_SALES_SUMMARY
 from .tables import conform, floats, places
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from .schema import Schema
+
+# Of a shock in a block: what is on the way to its result, that of two blocks, and a table of one.
+HOLDER_BYTES: Final = 128
+ASSET_BYTES: Final = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,37 +151,117 @@ def fire_sales(
     those of one round: who loses a share of its equity sells that share of what its debt pays for, of each asset in
     proportion to what it holds. Who has lost all of its equity has sold all that it can.
     """
-    number = None if rounds is None else whole_number(rounds)
-    if rounds is not None and (number is None or number < 1):
-        remedy = "Write a whole number of at least 1, or None: until all is at rest."
-        raise bad_argument("rounds", rounds, "is out of range", remedy)
     spreader = Spreader.of(backend, threads, devices, memory)
-    held, names, kinds, equity, impact = _read(holdings, holders, assets)
-    remedy = "Write the share of its price by which the asset falls, 0 to 1."
-    falls = batch_of("shocks", shocks, kinds, lambda fall: (fall >= 0.0) & (fall <= 1.0), remedy).T
-    debt = held.sum(axis=1) - equity
-    selling = sparse.csr_array(
-        sparse.diags_array(debt / held.sum(axis=1)) @ held
-    )  # (N, K) by who has lost all
-    exposure = sparse.csr_array(held @ sparse.diags_array(impact) @ selling.T)
-    lost = held @ falls
-    lost_at_first = EquityShocks.of(sparse.csr_array(lost.T))
-    outcome = spreader.spread(Exposures.of(exposure, equity), lost_at_first, "linear", number)
-    distress = outcome.dense(outcome.value).T
-    passed_on = distress if number is None else outcome.dense(outcome.other).T
-    sold = selling.T.tocsr() @ passed_on
-    price_fall = impact[:, None] * sold
-    _check_prices(falls + price_fall, kinds)
-    return FireSales(
-        holders=names,
-        assets=kinds,
-        initial=np.ascontiguousarray(np.minimum(1.0, lost / equity[:, None]).T),
-        distress=np.ascontiguousarray(distress.T),
-        sold=np.ascontiguousarray(sold.T),
-        price_fall=np.ascontiguousarray(price_fall.T),
-        equity=equity,
-        systemicness=np.ascontiguousarray((exposure.sum(axis=0)[:, None] * passed_on / equity.sum()).T),
-    )
+    return _Market.of(holdings, holders, assets, rounds, spreader).under(shocks)
+
+
+def fire_sales_blocks(
+    holdings: Any,
+    holders: Any,
+    assets: Any,
+    shocks: Any,
+    rounds: int | None = 1,
+    *,
+    block: int | None = None,
+    backend: str = AUTO,
+    threads: int | None = None,
+    devices: Sequence[int] | None = None,
+    memory: str | int | None = None,
+) -> Iterator[FireSales]:
+    """Let holders of common assets sell under more shocks than fit into memory, a block of shocks at a time.
+
+    Parameters
+    ----------
+    holdings, holders, assets, rounds
+        As of `fire_sales`.
+    shocks : array_like (S, K), or iterable of array_like (s, K)
+        An array, such as a ``numpy.memmap``, is cut into blocks. Of an iterable, a generator say, each item is one.
+    block : int, optional
+        How many shocks a block has; by default as many as `memory` allows. Not with an iterable.
+    memory : str or int, optional
+        What a block, its result and a table of it may take, e.g. ``"4GB"``; by default a quarter of what is free.
+    backend, threads, devices
+        As of `cascade`.
+
+    Yields
+    ------
+    FireSales
+        Of each block, in order; its row 0 is the block's first shock. What came before is not kept. The numbers are
+        those that `fire_sales` gives for all shocks together, to the bit.
+
+    Raises
+    ------
+    InputError
+        As of `fire_sales`; those about the shocks when their block has its turn, with rows of the block.
+    """
+    spreader = Spreader.of(backend, threads, devices, memory)
+    return _Market.of(holdings, holders, assets, rounds, spreader).blocks(shocks, block)
+
+
+@dataclass(frozen=True)
+class _Market:
+    """Who holds what, whatever the shocks.
+
+    `selling` (N, K) is what a holder sells that has lost all of its equity, `exposures` what holders then lose.
+    """
+
+    holders: tuple[str, ...]
+    assets: tuple[str, ...]
+    held: sparse.csr_array
+    impact: NDArray[np.float64]
+    selling: sparse.csr_array
+    exposures: Exposures
+    rounds: int | None
+    spreader: Spreader
+
+    @staticmethod
+    def of(holdings: Any, holders: Any, assets: Any, rounds: int | None, spreader: Spreader) -> _Market:
+        number = None if rounds is None else whole_number(rounds)
+        if rounds is not None and (number is None or number < 1):
+            remedy = "Write a whole number of at least 1, or None: until all is at rest."
+            raise bad_argument("rounds", rounds, "is out of range", remedy)
+        held, names, kinds, equity, impact = _read(holdings, holders, assets)
+        debt = held.sum(axis=1) - equity
+        selling = sparse.csr_array(sparse.diags_array(debt / held.sum(axis=1)) @ held)
+        lost = sparse.csr_array(held @ sparse.diags_array(impact) @ selling.T)
+        return _Market(names, kinds, held, impact, selling, Exposures.of(lost, equity), number, spreader)
+
+    def under(self, shocks: Any) -> FireSales:
+        remedy = "Write the share of its price by which the asset falls, 0 to 1."
+        falls = batch_of("shocks", shocks, self.assets, lambda fall: (fall >= 0.0) & (fall <= 1.0), remedy).T
+        equity, lost = self.exposures.equity, self.held @ falls
+        lost_at_first = EquityShocks.of(sparse.csr_array(lost.T))
+        outcome = self.spreader.spread(self.exposures, lost_at_first, "linear", self.rounds)
+        distress = outcome.dense(outcome.value).T
+        passed_on = distress if self.rounds is None else outcome.dense(outcome.other).T
+        sold = self.selling.T.tocsr() @ passed_on
+        price_fall = self.impact[:, None] * sold
+        _check_prices(falls + price_fall, self.assets)
+        taken = self.exposures.claims.sum(axis=0)[:, None] * passed_on / equity.sum()
+        with np.errstate(over="ignore"):  # a share of next to no equity; no more than 1 of it counts
+            initial = np.minimum(1.0, lost / equity[:, None])
+        return FireSales(
+            holders=self.holders,
+            assets=self.assets,
+            initial=np.ascontiguousarray(initial.T),
+            distress=np.ascontiguousarray(distress.T),
+            sold=np.ascontiguousarray(sold.T),
+            price_fall=np.ascontiguousarray(price_fall.T),
+            equity=equity,
+            systemicness=np.ascontiguousarray(taken.T),
+        )
+
+    def blocks(self, shocks: Any, block: int | None) -> Iterator[FireSales]:
+        """Half of the memory is for the block and its result, and the one before, half for the losses that spread."""
+        size = read_block(block, shocks, "an array")
+        if not is_batch(shocks):
+            self.spreader.check_memory(self.exposures)
+            return map(self.under, shocks)
+        self.spreader.check_memory(self.exposures, 2)
+        half = self.spreader.memory // 2
+        asked = replace(self, spreader=replace(self.spreader, memory=half))
+        of_shock = HOLDER_BYTES * len(self.holders) + ASSET_BYTES * len(self.assets)
+        return map(asked.under, rows_at_a_time("shocks", shocks, size or max(1, half // of_shock)))
 
 
 def _read(

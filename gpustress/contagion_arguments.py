@@ -248,8 +248,8 @@ class ShockRows:
         return read_shocks(self.given if whole else self.given[first:end], self.names, self.equity)
 
 
-def read_block(block: int | None, shocks: Any) -> int | None:
-    """Read how many shocks a block is to have.
+def read_block(block: int | None, shocks: Any, batch: str = f'an array, "{EACH}"') -> int | None:
+    """Read how many shocks a block is to have; `batch` says what may be given.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def read_block(block: int | None, shocks: Any) -> int | None:
         `block` is no number of shocks, or means nothing; or there are no shocks to cut.
     """
     if not is_batch(shocks) and not isinstance(shocks, Iterable):
-        remedy = f'Give an array, "{EACH}", or an iterable of such.'
+        remedy = f"Give {batch}, or an iterable of such."
         raise bad_argument("shocks", shocks, "are no shocks, and no blocks of them", remedy)
     if block is None:
         return None

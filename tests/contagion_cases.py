@@ -32,18 +32,18 @@ def random_network(seed: int, heavy: float = 1.0) -> tuple[gs.Network, NDArray, 
     return gs.Network.from_scipy(debts), equity, shocks
 
 
+def market(held: NDArray = HELD, equity: Any = EQUITY, impact: Any = IMPACT) -> tuple[Any, Any, Any]:
+    """The tables of holdings, holders and assets."""
+    holders, assets = list("abcdefgh"[: held.shape[0]]), list("xyzuvw"[: held.shape[1]])
+    rows = {
+        "holder": np.repeat(holders, held.shape[1]),
+        "asset": np.tile(assets, held.shape[0]),
+        "amount": held.ravel(),
+    }
+    return rows, {"name": holders, "equity": equity}, {"name": assets, "impact": impact}
+
+
 def sales(
     shocks: Any, held: NDArray = HELD, equity: Any = EQUITY, impact: Any = IMPACT, **more: Any
 ) -> gs.FireSales:
-    holders, assets = list("abcdefgh"[: held.shape[0]]), list("xyzuvw"[: held.shape[1]])
-    return gs.fire_sales(
-        {
-            "holder": np.repeat(holders, held.shape[1]),
-            "asset": np.tile(assets, held.shape[0]),
-            "amount": held.ravel(),
-        },
-        {"name": holders, "equity": equity},
-        {"name": assets, "impact": impact},
-        shocks,
-        **more,
-    )
+    return gs.fire_sales(*market(held, equity, impact), shocks, **more)

@@ -14,7 +14,7 @@ from scipy import sparse
 
 import gpustress as gs
 from build import examples
-from contagion_cases import EQUITY, HELD, IMPACT, owes, random_network, sales
+from contagion_cases import EQUITY, HELD, IMPACT, market, owes, random_network, sales
 
 SEEDS = st.integers(0, 2**32)
 VARIANTS = pytest.mark.parametrize("variant", ["linear", "original"])
@@ -404,6 +404,10 @@ def test_without_impact_or_debt_nobody_loses_by_sales() -> None:
         (lambda net: sales([0.1, 0.1]), "`shocks`: has to have shape (S, N) or (N,) (value (2,))"),
         (lambda net: sales([0.1, 0.1, 1.1]), "`shocks`, row 1, column `z`: is out of range (value 1.1)"),
         (lambda net: sales([0.1, 0.1, 0.1], rounds=0), "`rounds`: is out of range (value 0)"),
+        (lambda net: gs.fire_sales_blocks(*market(), 5), "(value 5). Give an array, or an iterable of such."),
+        (lambda net: gs.fire_sales_blocks(*market(), [[0, 0, 0], [0]]), "`shocks`: is no array of numbers"),
+        (lambda net: gs.fire_sales_blocks(*market(), [[0, 0, 0]], block=0), "`block`: is no number of shocks"),
+        (lambda net: gs.clear_blocks(net, [[1.0, 1.0], [1.0]]), "`external_assets`: is no array of numbers"),
         (lambda net: sales([0.9, 0, 0], impact=[0.01, 0, 0]), "`shocks`, row 1, column `x`: the price falls below 0"),
         (lambda net: sales([0, 0, 0], equity=[1, 500]), "`holders`, row 2, column `equity`: is more than all that it"),
     ],

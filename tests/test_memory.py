@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gpustress as gs
-from contagion_cases import owes
+from contagion_cases import market, owes
 from gpustress import memory
 from gpustress.backends import get_backend
 from gpustress.backends.base import TellsLeast
@@ -107,6 +107,8 @@ ASKED = {
     "clear": lambda **more: gs.clear(NET, **more),
     "clear_blocks": lambda **more: list(gs.clear_blocks(NET, np.ones((9, 3)), **more)),
     "clear_blocks of so many": lambda **more: list(gs.clear_blocks(NET, np.ones((9, 3)), shocks=2, **more)),
+    "fire_sales": lambda **more: gs.fire_sales(*market(), [0.1, 0.0, 0.0], **more),
+    "fire_sales_blocks": lambda **more: list(gs.fire_sales_blocks(*market(), [[0.1, 0.0, 0.0]] * 9, **more)),
     "cascade": lambda **more: gs.cascade(NET, [1.0, 2.0, 3.0], "each", **more),
     "cascade_blocks": lambda **more: list(gs.cascade_blocks(NET, [1.0, 2.0, 3.0], "each", **more)),
     "debtrank": lambda **more: gs.debtrank(NET, [1.0, 2.0, 3.0], "each", **more),
@@ -118,7 +120,7 @@ ASKED = {
 def test_too_little_memory_is_refused_with_an_amount_that_is_enough(asked, backend):
     if not isinstance(get_backend(backend), TellsLeast):
         pytest.skip(f"{backend} does not tell how little memory it can do with")
-    for little in (1, "0.3 kB"):
+    for little in (1, "0.2 kB"):
         with pytest.raises(gs.InputError, match="`memory`: is too little for") as caught:
             asked(memory=little, backend=backend)
         (problem,) = caught.value.problems

@@ -16,11 +16,12 @@ from scipy import sparse
 import gpustress as gs
 from bits import differing_arrays, same_bits
 from build import examples
-from contagion_cases import owes, random_network, sales
+from contagion_cases import market, owes, random_network, sales
 from gpustress import contagion
 from gpustress.backends import get_backend, network_layout
 from gpustress.backends.base import SpreadOutcome, SpreadsLosses
 from gpustress.backends.native import NativeBackend, levels
+from gpustress.common_assets import ASSET_BYTES, HOLDER_BYTES
 from gpustress.exposures import EquityShocks, Exposures
 from kernel_driver import require_native
 
@@ -302,6 +303,34 @@ def test_a_backend_that_spreads_no_losses_is_refused_by_name_and_passed_over_by_
     monkeypatch.setattr(registry, "_BACKENDS", {"numpy": registry._BACKENDS["numpy"], "abacus": Unable})
     assert gs.cascade(net, [1.0, 1.0], "each").backend == "numpy"
     assert gs.debtrank(net, [1.0, 1.0], "each").backend == "numpy"
+
+
+def test_fire_sales_in_blocks_give_what_all_shocks_together_do_to_the_bit(backend: str) -> None:
+    falls = np.random.default_rng(3).random((23, 3)) * 0.3
+    for rounds in (1, 3, None):
+        whole = gs.fire_sales(*market(), falls, rounds, backend=backend)
+        for shocks, more, sizes in (
+            (falls, {"block": 5}, [5, 5, 5, 5, 3]),
+            (falls.tolist(), {"block": 20}, [20, 3]),
+            (falls, {"memory": 2 * 9 * (2 * HOLDER_BYTES + 3 * ASSET_BYTES)}, [9, 9, 5]),
+            (falls, {}, [23]),
+            ((falls[first : first + 10] for first in range(0, 23, 10)), {}, [10, 10, 3]),
+        ):
+            blocks = list(gs.fire_sales_blocks(*market(), shocks, rounds, backend=backend, **more))  # type: ignore[arg-type]
+            assert [len(block.distress) for block in blocks] == sizes
+            for name in ("initial", "distress", "sold", "price_fall", "systemicness"):
+                assert same_bits(
+                    np.concatenate([getattr(each, name) for each in blocks]), getattr(whole, name)
+                )
+    (alone,) = gs.fire_sales_blocks(*market(), falls[0], backend=backend)
+    assert same_bits(alone.sold, gs.fire_sales(*market(), falls, backend=backend).sold[:1])
+
+
+def test_a_bad_shock_is_told_when_its_block_has_its_turn() -> None:
+    blocks = gs.fire_sales_blocks(*market(), [[0.1, 0, 0], [0, 0, 0], [0, 2.0, 0]], block=2)
+    assert len(next(blocks).distress) == 2
+    with pytest.raises(gs.InputError, match="`shocks`, row 1, column `y`: is out of range"):
+        next(blocks)
 
 
 def test_fire_sales_are_the_same_on_every_backend(spreading_backend: str) -> None:
