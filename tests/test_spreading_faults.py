@@ -55,7 +55,7 @@ TWINS = (
           ("fails |= self._failing", "fails |= False"),
           ("if (job.imposed) set_lane", "if (false) set_lane")),
     Twins("original distress has no cap",
-          ("np.minimum(1.0, self.distress + arrived / self._equity)", "self.distress + arrived / self._equity"),
+          ("np.minimum(1.0, self.distress + _share(arrived, self._equity))", "self.distress + arrived / self._equity"),
           ("smaller(all_lanes(1.0), before + lost)", "before + lost")),
     Twins("original distress is passed on by who has had some before",
           ("np.where(undistressed, self.distress, 0.0)", "np.where(undistressed, 0.5 * self.distress, 0.0)"),
