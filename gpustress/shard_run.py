@@ -203,9 +203,12 @@ class Blocks:
 
     def _fitting(self, job: Job) -> int:
         least = needed_bytes(self._question, job, self._backend, 1)
-        shared = f" in each of {self._tasks} tasks" if self._tasks > 1 else ""
-        what = f"a shard of {len(job.runs)} scenarios x effects{shared}"
-        check_least(least * self._tasks, self._memory * self._tasks, what)
+        if least > self._memory:
+            largest = self._question.job(self._question.grid.shard(0))  # what is enough for it is so for all
+            least = max(least, needed_bytes(self._question, largest, self._backend, 1))
+            shared = f" in each of {self._tasks} tasks" if self._tasks > 1 else ""
+            what = f"a shard of {len(largest.runs)} scenarios x effects{shared}"
+            check_least(least * self._tasks, self._memory * self._tasks, what)
         spare = self._memory - least + _block_bytes(self._question, job, self._backend, 1)
         sizes = range(1, self._backend.block_paths(job.program, self._memory) + 1)
         return bisect_right(sizes, spare, key=partial(_block_bytes, self._question, job, self._backend))

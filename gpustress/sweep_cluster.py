@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from .backends import AUTO, arithmetic_of, get_backend
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .shards import Shard
     from .sweep_progress import Reporter
 
+LOOK_SECONDS: Final = 5.0  # without a finished shard, after which is looked whether there are workers
 LOST: Final = 10  # workers, with one and the same shard; then the shard is to blame
 FREE_SHARE: Final = 4  # of free memory, and of what Dask allows a worker, for all of its tasks
 _FAULTS: Final = "faults"
@@ -65,15 +67,16 @@ class _Submitted:
         # A task, not scattered data: if the worker that holds it dies, the scheduler makes it anew.
         self._question = client.submit(same, packed, key=f"gpustress-question-{secrets.token_hex(8)}")
         self._shards: dict[Future, Shard] = {}
+        self._finished: SimpleQueue[Future] = SimpleQueue()
         self._lost: dict[int, int] = {}
 
     def run(self, shards: list[Shard], reporter: Reporter, done: Callable[[Record], None]) -> None:
         """Run them; those of a worker that is lost run again."""
-        from distributed import as_completed
-
-        completed = as_completed([self._submit(shard) for shard in shards])
         try:
-            for future in completed:
+            for shard in shards:
+                self._submit(shard)
+            while self._shards:
+                future = self._next(reporter)
                 shard = self._shards.pop(future)
                 content = self._outcome(future)
                 if content is None:
@@ -82,7 +85,7 @@ class _Submitted:
                     if self._lost[shard.number] >= LOST:
                         message = f"shard {shard.number} was lost with {LOST} workers"
                         raise MemoryError(f"{message}: give them more memory, or the sweep less by memory=")
-                    completed.add(self._submit(shard))
+                    self._submit(shard)
                     continue
                 if _FAULTS in content:
                     raise InputError(Problem(**fault) for fault in content[_FAULTS])
@@ -92,13 +95,25 @@ class _Submitted:
         finally:
             self._client.cancel(list(self._shards))
 
-    def _submit(self, shard: Shard) -> Future:
+    def _next(self, reporter: Reporter) -> Future:
+        """The next task that is finished; while none is, what it may be waiting for is told, once."""
+        told = ""
+        while True:
+            try:
+                return self._finished.get(timeout=LOOK_SECONDS)
+            except Empty:
+                missing = _missing(self._client)
+                if missing not in ("", told):
+                    reporter.tell("note", missing)
+                told = missing
+
+    def _submit(self, shard: Shard) -> None:
         future = self._client.submit(
             do_shard, self._question, str(self._place), self._mark, shard.number, self._options,
             key=f"gpustress-shard-{shard.number}-{secrets.token_hex(8)}", pure=False,
         )  # fmt: skip
         self._shards[future] = shard
-        return future
+        future.add_done_callback(self._finished.put)
 
     @staticmethod
     def _outcome(future: Future) -> dict[str, Any] | None:
@@ -114,6 +129,15 @@ class _Submitted:
         return content
 
 
+def _missing(client: Client) -> str:
+    """What keeps tasks from being done, in words; "" where there is a worker."""
+    try:
+        workers = client.nthreads()
+    except OSError as error:
+        return f"the scheduler does not answer ({error}): waiting for it"
+    return "" if workers else "no worker: waiting for one to join the cluster"
+
+
 def same(packed: dict[str, bytes]) -> dict[str, bytes]:
     """The question itself, held by the cluster."""
     return packed
@@ -124,7 +148,7 @@ def do_shard(
 ) -> dict[str, Any]:
     """Run a shard on a worker, and write it to the sweep's folder; its record, or what is wrong with the input."""
     try:
-        return _held(packed, mark).run(Path(place), mark, number, options)
+        return _held(packed, mark, options).run(Path(place), number)
     except InputError as error:
         return {_FAULTS: [dataclasses.asdict(problem) for problem in error.problems]}
 
@@ -132,13 +156,13 @@ def do_shard(
 class _Held:
     """A question that a worker keeps from shard to shard, and the sizes of blocks that it has learnt."""
 
-    def __init__(self, mark: str, question: Question):
-        self.mark, self._question = mark, question
+    def __init__(self, mark: str, options: dict[str, Any], question: Question):
+        self.mark, self.options, self._question = mark, options, question
         self._blocks: Blocks | None = None
 
-    def run(self, place: Path, mark: str, number: int, options: dict[str, Any]) -> dict[str, Any]:
-        question, shard = self._question, self._question.grid.shard(number)
-        _check_folder(place, mark)
+    def run(self, place: Path, number: int) -> dict[str, Any]:
+        question, options, shard = self._question, self.options, self._question.grid.shard(number)
+        _check_folder(place, self.mark)
         threads = options["threads"] or 1  # Dask runs as many shards at once as a worker has threads
         backend = get_backend(options["backend"], threads=threads, devices=options["devices"])
         if arithmetic_of(backend) != question.arithmetic:
@@ -149,7 +173,7 @@ class _Held:
         if self._blocks is None:
             self._blocks = Blocks(question, backend, *_share(options["memory"]))
         records: list[Record] = []
-        folder = SweepFolder(place, mark)
+        folder = SweepFolder(place, self.mark)
         with Overlap() as overlap:
             run_shard(question, shard, backend, self._blocks, folder, overlap,
                       lambda done, failures: None, records.append)  # fmt: skip
@@ -161,11 +185,11 @@ _lock = threading.Lock()
 _last: list[_Held] = []
 
 
-def _held(packed: dict[str, bytes], mark: str) -> _Held:
-    """The question, unpacked once a worker."""
+def _held(packed: dict[str, bytes], mark: str, options: dict[str, Any]) -> _Held:
+    """The question, unpacked once a worker; the same sweep may go on with other options."""
     with _lock:
-        if not _last or _last[0].mark != mark:
-            _last[:] = [_Held(mark, unpack(packed))]
+        if not _last or (_last[0].mark, _last[0].options) != (mark, options):
+            _last[:] = [_Held(mark, options, unpack(packed))]
         return _last[0]
 
 

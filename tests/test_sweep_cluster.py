@@ -1,8 +1,10 @@
 """Sweeps on a Dask cluster: the same bytes as on one machine, whoever dies on the way."""
 
 import os
+import re
 import signal
 import sys
+import threading
 
 import pytest
 from distributed import Client, LocalCluster, Status
@@ -14,6 +16,8 @@ from gpustress.errors import InputError
 from gpustress.sweep_files import SweepFolder, mark_of
 from sweeps import assert_same, grid, small_shards, swept
 from test_sweep import Finished, question
+
+NO_WORKER = "no worker: waiting for one to join the cluster"
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +98,37 @@ def test_a_sweep_begun_on_one_machine_goes_on_on_a_cluster(client, tmp_path, und
 def test_bad_input_that_a_worker_finds_is_told_as_here(client, tmp_path):
     with pytest.raises(InputError, match="too little for a shard"):
         swept(tmp_path / "out", cluster=client, memory="1MB")
+
+
+def test_a_cluster_without_workers_is_told_of_and_waited_for(tmp_path, undisturbed, monkeypatch):
+    """And of a worker's memory the amount that is enough is told for all of its threads together."""
+    monkeypatch.setattr(sweep_cluster, "LOOK_SECONDS", 0.05)
+    told = []
+    options = {"n_workers": 0, "threads_per_worker": 2, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as empty:
+
+        def listen(state):
+            told.append(state.message)
+            if told.count(NO_WORKER) == 1 and state.message == NO_WORKER:
+                assert not empty.nthreads()
+                cluster.scale(1)
+
+        rescue = threading.Timer(10.0, cluster.scale, [1])  # lest a fault here waits for ever
+        rescue.start()
+        swept(tmp_path / "out", cluster=empty, progress=listen)
+        rescue.cancel()
+        assert told.count(NO_WORKER) == 1
+        assert_same(tmp_path / "out", undisturbed)
+        enough = "1MB"
+        for told_by in (
+            "4 scenarios x effects ",
+            "4 scenarios x effects in each of 2 tasks ",
+        ):  # who asks, then a worker
+            with pytest.raises(InputError, match=f"too little for a shard of {told_by}") as caught:
+                swept(tmp_path / "little", cluster=empty, memory=enough)
+            enough = re.search(r"at least ([\d.]+ \w+)", caught.value.problems[0].remedy)[1]
+        swept(tmp_path / "little", cluster=empty, memory=enough)
+    sweep_cluster._last.clear()
 
 
 def test_what_travels_is_bytes_numbers_and_a_name(client, tmp_path, monkeypatch):
