@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from ..exposures import EquityShocks, Exposures
     from ..obligations import Obligations
+
+_TYPES: Final = {"double": np.float64, "index32": np.int32}
 
 
 def network(obligations: Obligations) -> dict[str, Any]:
@@ -33,10 +35,19 @@ def network(obligations: Obligations) -> dict[str, Any]:
         "out_column": debts.indices,
         "out_share": debts.data,
     }
-    return _typed(named, listed("network.h", "GPUSTRESS_NETWORK_ARRAYS")) | {
+    return _typed(named, listed("network.h", "GPUSTRESS_NETWORK_ARRAYS")) | _network_numbers(obligations)
+
+
+def network_size(obligations: Obligations) -> dict[str, Any]:
+    """The numbers alone, with arrays of nothing: what memory is told from."""
+    return _empty(listed("network.h", "GPUSTRESS_NETWORK_ARRAYS")) | _network_numbers(obligations)
+
+
+def _network_numbers(obligations: Obligations) -> dict[str, Any]:
+    return {
         "nodes": obligations.nodes,
         "obligations": len(obligations.debtor),
-        "edges": len(creditors.data),
+        "edges": len(obligations.shares.data),
         "most_ranks": int(np.diff(obligations.first).max(initial=0)),
         "most_in_chunk": _most_in_chunk(obligations),
         "largest": obligations.largest,
@@ -58,6 +69,11 @@ def exposures(given: Exposures) -> dict[str, Any]:
     return _typed(named, listed("exposures.h", "GPUSTRESS_EXPOSURES_ARRAYS")) | {"nodes": given.nodes}
 
 
+def exposures_size(given: Exposures) -> dict[str, Any]:
+    """The numbers alone, with arrays of nothing: what memory is told from."""
+    return _empty(listed("exposures.h", "GPUSTRESS_EXPOSURES_ARRAYS")) | {"nodes": given.nodes}
+
+
 def contagion(shocks: EquityShocks, rule: Rule, rounds: int) -> dict[str, Any]:
     """What is asked for shocks whose losses spread, and arrays for what they come to."""
     return {
@@ -74,8 +90,11 @@ def contagion(shocks: EquityShocks, rule: Rule, rounds: int) -> dict[str, Any]:
 
 
 def _typed(named: dict[str, NDArray[np.generic]], wanted: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    types = {"double": np.float64, "index32": np.int32}
-    return {name: np.ascontiguousarray(named[name], dtype=types[kind]) for kind, name in wanted}
+    return {name: np.ascontiguousarray(named[name], dtype=_TYPES[kind]) for kind, name in wanted}
+
+
+def _empty(wanted: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    return {name: np.empty(0, dtype=_TYPES[kind]) for kind, name in wanted}
 
 
 def by_severity(obligations: Obligations, external_assets: NDArray[np.float64]) -> NDArray[np.intp]:

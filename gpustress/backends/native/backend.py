@@ -21,7 +21,7 @@ from ..base import (
     outcome_bytes,
 )
 from ..layout import arrays, by_name, empty_trace, request, sizes, trace_of
-from ..network_layout import contagion, network
+from ..network_layout import contagion, exposures_size, network, network_size
 from ..network_layout import exposures as arrays_of
 
 if TYPE_CHECKING:
@@ -175,11 +175,11 @@ class NativeBackend:
 
     def clearing_bytes(self, obligations: Obligations) -> int:
         """What a thread keeps of the group of shocks that it clears."""
-        return self._clearing_bytes(network(obligations))
+        return self._clearing_bytes(network_size(obligations))
 
     def spreading_bytes(self, exposures: Exposures) -> int:
         """What a thread keeps of the group of shocks whose losses it passes on."""
-        return self._spreading_bytes(arrays_of(exposures))
+        return self._spreading_bytes(exposures_size(exposures))
 
     def _clearing_bytes(self, given: dict[str, Any]) -> int:
         return int(self._kernels.clearing_bytes(self.level, given))
