@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .answer_schema import WORST_WORLD
 from .book import losses
 from .errors import bad_argument
 from .estimates import result_table, run_place
 from .experiment import scenario_rows
 from .failure_order import first_to_fail
 from .result import check_result
-from .result_schema import WORST_WORLD
 from .risk import value_at_risk
 from .sampling import binomial_error, mean_with_error
 from .simulation import simulate

@@ -13,7 +13,7 @@ from .backends import AUTO
 from .contagion import Asked, Spreader
 from .contagion_arguments import by_node, read_equity
 from .exposures import EquityShocks, Exposures, sums_by
-from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY
+from .network_result_schema import CASCADE_FAILURES, CASCADE_SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,8 +17,8 @@ from .errors import AccuracyError, bad_argument, nearest
 from .fictitious_default import FictitiousDefault, UnsettledError
 from .memory import budget, check_least
 from .network import Network
+from .network_result_schema import CLEARING, CLEARING_SUMMARY
 from .obligations import ACCURACY, Obligations
-from .result_schema import CLEARING, CLEARING_SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

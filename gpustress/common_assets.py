@@ -17,8 +17,8 @@ from .contagion_arguments import batch_of, is_batch, read_block
 from .errors import InputError, Problem, bad_argument, report_rows, shown
 from .exposures import EquityShocks, Exposures
 from .names import check_key
+from .network_result_schema import FIRE_SALES, FIRE_SALES_SUMMARY
 from .references import check_named
-from .result_schema import FIRE_SALES, FIRE_SALES_SUMMARY
 from .tables import conform, floats, places
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .answer_schema import CONVERGENCE
 from .estimates import run_place
 from .path_sample import PathSample
 from .result import check_result
-from .result_schema import CONVERGENCE
 from .risk import sample_expected_shortfall
 from .sampling import CONFIDENCE, check_share
 from .statistic import FAILURE, MEAN, QUANTILE, read_statistic

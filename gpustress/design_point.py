@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .answer_schema import DESIGN_POINT, DESIGN_POINT_FACTORS, DESIGN_POINT_RAY, DESIGN_POINT_STEPS
 from .backends import AUTO, get_backend
 from .backends.base import Block
 from .dates import period_label
@@ -24,7 +25,6 @@ from .job import check_effects, parse_record, prepare
 from .memory import budget
 from .plain_data import fields_as_json
 from .ray_search import nearest_point
-from .result_schema import DESIGN_POINT, DESIGN_POINT_FACTORS, DESIGN_POINT_RAY, DESIGN_POINT_STEPS
 from .simulation import ResultArrays, check_finite, plan, result_bytes
 from .statistic import FAILURE, MEAN, QUANTILE, check_figure, read_statistic
 

@@ -16,8 +16,8 @@ from .contagion import Asked, Spreader
 from .contagion_arguments import SUM_OF_LARGEST, by_node, read_equity
 from .errors import bad_argument, nearest
 from .exposures import EquityShocks, Exposures, sums_by
+from .network_result_schema import DEBTRANK, DEBTRANK_SUMMARY
 from .network_schema import LARGEST
-from .result_schema import DEBTRANK, DEBTRANK_SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

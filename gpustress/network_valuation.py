@@ -20,9 +20,9 @@ from .backends.base import Solution
 from .contagion_arguments import batch_of
 from .errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
 from .network import Network
+from .network_result_schema import VALUATION, VALUATION_SUMMARY
 from .network_schema import LARGEST
 from .obligations import DEFAULT_TOLERANCE, Obligations
-from .result_schema import VALUATION, VALUATION_SUMMARY
 from .valuations import EisenbergNoe, Exact, Floats, Valuation, Worth
 
 if TYPE_CHECKING:

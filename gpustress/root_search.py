@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from .result_schema import REVERSE_STRESS
+from .answer_schema import REVERSE_STRESS
 from .statistic import paired_error
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .answer_schema import SENSITIVITIES, SENSITIVITY_STEPS
 from .arguments import one_of
 from .backends import AUTO
 from .difference_quotients import chosen_step, ladder_of
@@ -18,7 +19,6 @@ from .errors import InputError, Problem, bad_argument, nearest, shown
 from .experiment import Change, Experiment, RunOptions
 from .pathwise import check_pathwise, path_derivatives
 from .plain_data import fields_as_json
-from .result_schema import SENSITIVITIES, SENSITIVITY_STEPS
 from .sampling import CONFIDENCE, mean_with_error
 from .statistic import MEAN, SHORTFALL, Statistic, estimate_of, read_statistic
 from .tail import Tail

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .answer_schema import STORY
 from .attribution import badness
 from .dates import period_label
 from .errors import bad_argument
 from .estimates import run_place
 from .plain_data import fields_as_json
 from .result import check_result
-from .result_schema import STORY
 from .sampling import quantile_rank
 from .single_path import replay
 from .tables import floats, strings

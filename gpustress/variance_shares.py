@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from .answer_schema import SOBOL_INDICES
 from .arguments import one_of
 from .backends import AUTO
 from .book import losses
@@ -16,7 +17,6 @@ from .errors import InputError, Problem, bad_argument, nearest, shown
 from .experiment import scenario_rows
 from .factor_shocks import FactorShocks, draw_shocks, factor_table, factor_values
 from .job import check_paths, check_seed, prepare
-from .result_schema import SOBOL_INDICES
 from .sampling import CONFIDENCE, normal_deviate
 from .simulation import simulate
 
