@@ -190,9 +190,14 @@ def read_statistic(
         )
     check_horizon(horizon)
     check_figure(figure)
-    if statistic == FAILURE:
-        return _of_failures(system, measure, entity, horizon)
     problems: list[Problem] = []
+    of_a_book = statistic != FAILURE and measure is None
+    if positions is not None and not of_a_book:
+        problems.append(_clash("positions", None, "goes with the losses of a book alone", "Leave it out."))
+    if statistic == FAILURE:
+        return _of_failures(system, measure, entity, horizon, problems)
+    if horizon is not None and not of_a_book:
+        problems.append(_clash("horizon", horizon, "goes with losses and failures alone", "Leave it out."))
     if entity is not None:
         problems.append(
             _clash("entity", entity, f"goes with {FAILURE} alone", f'Write statistic="{FAILURE}".')
@@ -225,9 +230,12 @@ def check_figure(figure: str) -> None:
 
 
 def _of_failures(
-    system: System, measure: str | None, entity: str | Sequence[str] | None, horizon: float | None
+    system: System,
+    measure: str | None,
+    entity: str | Sequence[str] | None,
+    horizon: float | None,
+    problems: list[Problem],
 ) -> Statistic:
-    problems: list[Problem] = []
     if measure is not None:
         problems.append(_clash("measure", measure, "is no entity that can fail", "Name an `entity` instead."))
     if entity is None or isinstance(entity, str):

@@ -275,6 +275,8 @@ def test_what_fits_into_memory_only_in_parts_gives_the_same_bits() -> None:
         ({"figure": "payback"}, "statistic"),
         ({"entity": "firm"}, "entity"),
         ({"measure": None}, "positions"),
+        ({"positions": {"name": ["loan"], "entity": ["firm"], "exposure": [1.0]}}, "positions"),
+        ({"horizon": 1.0}, "horizon"),
         ({"measure": None, "statistic": "failure_probability", "entity": "nobody"}, "entity"),
         ({"statistic": "failure_probability"}, "measure"),
         ({"scenario": "nothing"}, "scenario"),
