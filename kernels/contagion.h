@@ -1,81 +1,34 @@
 // Losses that are passed on round by round, under a group of shocks, one a lane (docs/networks.md, "Cascades of failures" and
-// "DebtRank"; gpustress/backends/numpy/contagion.py). A thread that is alone looks at those nodes only that something
-// reaches: a shock that stays small costs little, however many nodes there are. What reaches nobody in a lane is 0 there, and
-// to add that changes no bit.
+// "DebtRank"; gpustress/backends/numpy/contagion.py). What reaches nobody in a lane is 0 there, and to add that changes no bit.
 #pragma once
-#include "exposures.h"
-#include "team.h"
+#include "reach.h"
 
 constexpr double THRESHOLD_TOLERANCE = 1e-9;  // a loss that exceeds equity by a smaller share of it is no failure
 constexpr double REST = 1e-13;                // of equity: what all later rounds together may still add at the end
-
-// A set of nodes, a bit each, and one for each word with some: who goes through it in order goes along its members alone.
-constexpr int WORD_BITS = 64;
-struct NodeSet {
-    word* bits;
-    word* words;
-};
-GPUSTRESS_FUNCTION int words_for(int items) { return (items + WORD_BITS - 1) / WORD_BITS; }
-GPUSTRESS_FUNCTION void add(const NodeSet& set, int i) {
-    set.bits[i / WORD_BITS] |= (word)1 << i % WORD_BITS;
-    const int at = i / WORD_BITS;
-    set.words[at / WORD_BITS] |= (word)1 << at % WORD_BITS;
-}
-GPUSTRESS_FUNCTION int take_lowest(word& bits) {
-    const int place = lowest_bit(bits);
-    bits &= bits - 1;
-    return place;
-}
-// body(i) for the members, in their order. It may add to other sets.
-template <class Body>
-GPUSTRESS_FUNCTION void each_member(const NodeSet& set, int nodes, Body body) {
-    for (int top = 0; top < words_for(words_for(nodes)); ++top)
-        for (word words = set.words[top]; words != 0;) {
-            const int at = top * WORD_BITS + take_lowest(words);
-            for (word bits = set.bits[at]; bits != 0;) body(at * WORD_BITS + take_lowest(bits));
-        }
-}
-// The same, and they are taken out.
-template <class Body>
-GPUSTRESS_FUNCTION void take_members(const NodeSet& set, int nodes, Body body) {
-    for (int top = 0; top < words_for(words_for(nodes)); ++top)
-        for (; set.words[top] != 0;) {
-            const int at = top * WORD_BITS + take_lowest(set.words[top]);
-            for (word bits = set.bits[at]; bits != 0;) body(at * WORD_BITS + take_lowest(bits));
-            set.bits[at] = 0;
-        }
-}
 
 // arrived: losses that reach a node in a round; value: all of them, or distress; share: of its debts, what is written off in this
 // round; other: the round in which it failed and 1 more, or what it has passed on. All are 0 before a group and after it.
 struct ContagionState {
     Lanes<real> arrived, value, share, other;  // (N,)
-    NodeSet hit, sends, reached;  // who something reaches or has just passed something on; passes something on; lost something
+    OwnReach own;        // of a thread that is alone
+    SharedReach shared;  // of others
 };
 
 // Doubles of a group's state: of each lane, and of what all lanes share.
 GPUSTRESS_FUNCTION integer contagion_lane_size(const Exposures& n) { return 4 * ((integer)n.nodes + GUARD); }
-GPUSTRESS_FUNCTION integer contagion_shared_size(const Exposures& n) {
-    return 3 * (words_for(n.nodes) + words_for(words_for(n.nodes)) + 2 * (integer)GUARD);
-}
+GPUSTRESS_FUNCTION integer contagion_shared_size(const Exposures& n) { return Crowd::ALONE ? own_reach_size(n) : shared_reach_size(n); }
 
-GPUSTRESS_FUNCTION NodeSet node_set_in(double*& memory, const Exposures& n) {
-    const NodeSet set = {reinterpret_cast<word*>(memory), guarded(reinterpret_cast<word*>(memory) + words_for(n.nodes))};
-    memory = reinterpret_cast<double*>(guarded(set.words + words_for(words_for(n.nodes))));
-    return set;
-}
 template <class Crowd>
 GPUSTRESS_FUNCTION ContagionState contagion_state_in(const Crowd& crowd, double* memory, const Exposures& n) {
-    ContagionState s;
+    ContagionState s = {};
     real* of_lane = reinterpret_cast<real*>(memory);
     s.arrived = crowd.array(of_lane, n.nodes);
     s.value = crowd.array(of_lane, n.nodes);
     s.share = crowd.array(of_lane, n.nodes);
     s.other = crowd.array(of_lane, n.nodes);
-    double* shared = reinterpret_cast<double*>(of_lane);
-    s.hit = node_set_in(shared, n);
-    s.sends = node_set_in(shared, n);
-    s.reached = node_set_in(shared, n);
+    double* of_all = reinterpret_cast<double*>(of_lane);
+    if constexpr (Crowd::ALONE) s.own = own_reach_in(of_all, n);
+    else s.shared = shared_reach_in(of_all, n);
     return s;
 }
 
@@ -85,30 +38,29 @@ struct ShockLanes {
     int lanes;
 };
 
-template <class Crowd>
-GPUSTRESS_FUNCTION void mark(const Crowd&, const NodeSet& set, int i) {
-    if constexpr (Crowd::ALONE) add(set, i);
-}
-// body(i) for those whom something reaches; threads that share the nodes look at all, which is the same.
+// body(i) for those whom something reaches in a round.
 template <class Crowd, class Body>
-GPUSTRESS_FUNCTION void each_hit(const Crowd& crowd, const Exposures& n, const ContagionState& s, Body body) {
+GPUSTRESS_FUNCTION void each_hit(const Crowd& crowd, const Exposures& n, const ContagionState& s, int round, Body body) {
     if constexpr (Crowd::ALONE) {
-        each_member(s.hit, n.nodes, body);
+        each_member(s.own.hit, n.nodes, body);
     } else {
-        crowd.each(n.nodes, body);
+        const index32* nodes = list_of(n, s.shared, round);
+        crowd.each(listed(s.shared, round), [&](int number) { body(nodes[number]); });
     }
 }
 
 // What arrives in round 0.
 template <class Crowd>
-GPUSTRESS_STEP void begin_contagion(const Crowd& crowd, const Contagion& job, const ContagionState& s, const ShockLanes& shocks) {
+GPUSTRESS_STEP void begin_contagion(const Crowd& crowd, const Exposures& n, const Contagion& job, const ContagionState& s,
+                                    const ShockLanes& shocks) {
     for (int lane = 0; lane < GPUSTRESS_LANES; ++lane) {
         const integer shock = shocks.first + lane, begin = lane < shocks.lanes ? job.start[shock] : 0;
         crowd.each(lane < shocks.lanes ? (int)(job.start[shock + 1] - begin) : 0, [&](int e) {
             const index32 i = job.node[begin + e];
             set_lane(s.arrived[i], lane, job.loss[begin + e]);
             if (job.imposed) set_lane(s.other[i], lane, 1.0);
-            mark(crowd, s.hit, i);
+            if constexpr (Crowd::ALONE) add(s.own.hit, i);
+            else list(crowd, n, s.shared, 0, i);
         });
     }
 }
@@ -117,7 +69,7 @@ GPUSTRESS_STEP void begin_contagion(const Crowd& crowd, const Contagion& job, co
 template <class Crowd>
 GPUSTRESS_STEP mask fail(const Crowd& crowd, const Exposures& n, const ContagionState& s, int round) {
     mask sends = no_lane();
-    each_hit(crowd, n, s, [&](int i) {
+    each_hit(crowd, n, s, round, [&](int i) {
         const real losses = s.value[i] + s.arrived[i], nothing = all_lanes(0.0);
         const mask failed = s.other[i] > nothing, exceeds = losses > all_lanes((1.0 + THRESHOLD_TOLERANCE) * n.equity[i]);
         const mask fails = round == 0 ? failed | exceeds : exceeds & !failed;
@@ -131,9 +83,9 @@ GPUSTRESS_STEP mask fail(const Crowd& crowd, const Exposures& n, const Contagion
 
 // Battiston et al. (2012): who becomes distressed passes that on, once.
 template <class Crowd>
-GPUSTRESS_STEP mask distress_once(const Crowd& crowd, const Exposures& n, const ContagionState& s) {
+GPUSTRESS_STEP mask distress_once(const Crowd& crowd, const Exposures& n, const ContagionState& s, int round) {
     mask sends = no_lane();
-    each_hit(crowd, n, s, [&](int i) {
+    each_hit(crowd, n, s, round, [&](int i) {
         const real nothing = all_lanes(0.0), before = s.value[i], lost = s.arrived[i] / all_lanes(n.equity[i]);
         s.value[i] = smaller(all_lanes(1.0), before + lost);
         s.share[i] = select(before == nothing, s.value[i], nothing);
@@ -145,10 +97,11 @@ GPUSTRESS_STEP mask distress_once(const Crowd& crowd, const Exposures& n, const 
 // Bardoscia et al. (2015): who loses a further share of its equity passes on just that. A lane is at rest once each node's gain is
 // at most q < 1 times the one before, so that all later ones add no more than q / (1 - q) of it, and that is at most REST.
 template <class Crowd>
-GPUSTRESS_STEP mask distress_further(const Crowd& crowd, const Exposures& n, const ContagionState& s, mask& moving, bool last) {
+GPUSTRESS_STEP mask distress_further(const Crowd& crowd, const Exposures& n, const ContagionState& s, int round, mask& moving,
+                                     bool last) {
     const real nothing = all_lanes(0.0), one = all_lanes(1.0);
     real largest = nothing, rate = nothing;
-    each_hit(crowd, n, s, [&](int i) {
+    each_hit(crowd, n, s, round, [&](int i) {
         const real lost = s.arrived[i] / all_lanes(n.equity[i]), room = one - s.value[i], gain = smaller(lost, room);
         s.value[i] = select(lost < room, s.value[i] + lost, one);
         s.arrived[i] = gain;
@@ -160,7 +113,7 @@ GPUSTRESS_STEP mask distress_further(const Crowd& crowd, const Exposures& n, con
     const mask slows = (rate < one) & (largest * rate / (one - rate) <= all_lanes(REST));
     moving = moving & !((rate == nothing) | slows);
     const mask goes_on = last ? no_lane() : moving;
-    each_hit(crowd, n, s, [&](int i) {
+    each_hit(crowd, n, s, round, [&](int i) {
         s.share[i] = select(goes_on, s.arrived[i], nothing);
         s.other[i] = s.other[i] + s.share[i];
     });
@@ -174,55 +127,81 @@ GPUSTRESS_FUNCTION real reaching(const Exposures& n, Lanes<real> share, int i) {
     return sum;
 }
 
-// What is written off reaches the creditors. A thread that is alone goes along the debts of who passes something on; where these
-// are many, to read all is faster than to add to some, and the sums are the same.
-template <class Crowd>
-GPUSTRESS_STEP void pass_on(const Crowd& crowd, const Exposures& n, const ContagionState& s) {
-    constexpr int MANY = 4;  // a part of all debts
-    if constexpr (Crowd::ALONE) {
-        index32 debts = 0;
-        take_members(s.hit, n.nodes, [&](int i) {
-            s.arrived[i] = all_lanes(0.0);
-            add(s.reached, i);
-            if (!some_lane(s.share[i] > all_lanes(0.0))) return;
-            add(s.sends, i);
-            debts += n.out_start[i + 1] - n.out_start[i];
-        });
-        if (debts > n.out_start[n.nodes] / MANY) {
-            take_members(s.sends, n.nodes, [](int) {});
-            for (int i = 0; i < n.nodes; ++i) {
-                s.arrived[i] = reaching(n, s.share, i);
-                if (some_lane((s.arrived[i] > all_lanes(0.0)) | (s.share[i] > all_lanes(0.0)))) add(s.hit, i);
-            }
-            return;
+// What is written off reaches the creditors: along the debts of who passes something on. Where these are many, to read all is
+// faster than to single some out, and the sums are the same.
+constexpr int MANY = 4;  // a part of all debts
+GPUSTRESS_STEP void pass_on_alone(const Exposures& n, const ContagionState& s) {
+    index32 debts = 0;
+    take_members(s.own.hit, n.nodes, [&](int i) {
+        s.arrived[i] = all_lanes(0.0);
+        add(s.own.reached, i);
+        if (!some_lane(s.share[i] > all_lanes(0.0))) return;
+        add(s.own.sends, i);
+        debts += n.out_start[i + 1] - n.out_start[i];
+    });
+    if (debts > n.out_start[n.nodes] / MANY) {
+        take_members(s.own.sends, n.nodes, [](int) {});
+        for (int i = 0; i < n.nodes; ++i) {
+            s.arrived[i] = reaching(n, s.share, i);
+            if (some_lane((s.arrived[i] > all_lanes(0.0)) | (s.share[i] > all_lanes(0.0)))) add(s.own.hit, i);
         }
-        take_members(s.sends, n.nodes, [&](int i) {
-            const real share = s.share[i];
-            add(s.hit, i);
-            for (index32 e = n.out_start[i]; e < n.out_start[i + 1]; ++e) {
-                const index32 creditor = n.out_column[e];
-                s.arrived[creditor] = s.arrived[creditor] + all_lanes(n.out_amount[e]) * share;
-                add(s.hit, creditor);
-            }
+        return;
+    }
+    take_members(s.own.sends, n.nodes, [&](int i) {
+        const real share = s.share[i];
+        add(s.own.hit, i);
+        for (index32 e = n.out_start[i]; e < n.out_start[i + 1]; ++e) {
+            const index32 creditor = n.out_column[e];
+            s.arrived[creditor] = s.arrived[creditor] + all_lanes(n.out_amount[e]) * share;
+            add(s.own.hit, creditor);
+        }
+    });
+}
+
+// Threads that share the nodes list first whom it reaches, and sum then what reaches each.
+template <class Crowd>
+GPUSTRESS_STEP void pass_on_together(const Crowd& crowd, const Exposures& n, const ContagionState& s, int round) {
+    each_hit(crowd, n, s, round, [&](int i) {
+        if (!crowd.some(s.share[i] > all_lanes(0.0)) || !crowd.first_lane()) return;
+        list(crowd, n, s.shared, round + 1, i);
+        crowd.take_places(&debts_passed_on(s.shared), n.out_start[i + 1] - n.out_start[i]);
+    });
+    if (debts_passed_on(s.shared) > n.out_start[n.nodes] / MANY) {
+        crowd.each(n.nodes, [&](int i) {
+            s.arrived[i] = reaching(n, s.share, i);
+            if (crowd.some(s.arrived[i] > all_lanes(0.0)) && crowd.first_lane()) list(crowd, n, s.shared, round + 1, i);
         });
     } else {
-        crowd.each(n.nodes, [&](int i) { s.arrived[i] = reaching(n, s.share, i); });
+        each_hit(crowd, n, s, round, [&](int i) {
+            if (!crowd.some(s.share[i] > all_lanes(0.0))) return;
+            crowd.each_by_lane(n.out_start[i], n.out_start[i + 1],
+                               [&](index32 e) { list(crowd, n, s.shared, round + 1, n.out_column[e]); });
+        });
+        each_hit(crowd, n, s, round + 1, [&](int i) { s.arrived[i] = reaching(n, s.share, i); });
     }
+    unlist(crowd, n, s.shared, round);
+    if (crowd.leads()) debts_passed_on(s.shared) = 0;
+}
+
+template <class Crowd>
+GPUSTRESS_FUNCTION void pass_on(const Crowd& crowd, const Exposures& n, const ContagionState& s, int round) {
+    if constexpr (Crowd::ALONE) pass_on_alone(n, s);
+    else pass_on_together(crowd, n, s, round);
 }
 
 // Pass losses on until nothing more is written off. Lanes that have not come to rest.
 template <class Crowd>
 GPUSTRESS_FUNCTION mask spread_losses(const Crowd& crowd, const Exposures& n, const Contagion& job, const ContagionState& s,
                                       const ShockLanes& shocks) {
-    begin_contagion(crowd, job, s, shocks);
+    begin_contagion(crowd, n, job, s, shocks);
     mask moving = every_lane();
     for (int round = 0;; ++round) {
         mask sends;
         if (job.rule == THRESHOLD) sends = fail(crowd, n, s, round);
-        else if (job.rule == ONCE) sends = distress_once(crowd, n, s);
-        else sends = distress_further(crowd, n, s, moving, round == job.rounds);
+        else if (job.rule == ONCE) sends = distress_once(crowd, n, s, round);
+        else sends = distress_further(crowd, n, s, round, moving, round == job.rounds);
         if (!crowd.some(sends)) break;
-        pass_on(crowd, n, s);
+        pass_on(crowd, n, s, round);
     }
     return job.rule == LINEAR ? moving : no_lane();
 }
@@ -235,8 +214,8 @@ GPUSTRESS_FUNCTION word cell_lanes(const ContagionState& s, int i) {
 // What a thread that is alone leaves: how many cells each shock has, and in all.
 GPUSTRESS_FUNCTION integer count_cells(const Exposures& n, const Contagion& job, const ContagionState& s, const ShockLanes& shocks) {
     integer count[GPUSTRESS_LANES] = {}, all = 0;
-    take_members(s.hit, n.nodes, [&](int i) { add(s.reached, i); });
-    each_member(s.reached, n.nodes, [&](int i) {
+    take_members(s.own.hit, n.nodes, [&](int i) { add(s.own.reached, i); });
+    each_member(s.own.reached, n.nodes, [&](int i) {
         for (word lanes = cell_lanes(s, i); lanes != 0; ++all) ++count[take_lowest(lanes)];
     });
     for (int lane = 0; lane < shocks.lanes; ++lane) job.cells[shocks.first + lane] = count[lane];
@@ -248,7 +227,7 @@ GPUSTRESS_STEP void collect_cells(const Exposures& n, const Contagion& job, cons
                                   const Cells& cells) {
     integer next[GPUSTRESS_LANES] = {};
     for (int lane = 1; lane < shocks.lanes; ++lane) next[lane] = next[lane - 1] + job.cells[shocks.first + lane - 1];
-    take_members(s.reached, n.nodes, [&](int i) {
+    take_members(s.own.reached, n.nodes, [&](int i) {
         for (word lanes = cell_lanes(s, i); lanes != 0;) {
             const int lane = take_lowest(lanes);
             const integer place = next[lane]++;
@@ -258,4 +237,36 @@ GPUSTRESS_STEP void collect_cells(const Exposures& n, const Contagion& job, cons
         }
         s.arrived[i] = s.value[i] = s.share[i] = s.other[i] = all_lanes(0.0);
     });
+}
+
+// The same by threads that share the nodes: each row takes some that are neighbours. A shock's cells lie together, in whatever
+// order the shocks are done; where there is no room for them they are only counted.
+template <class Crowd>
+GPUSTRESS_STEP void leave_cells(const Crowd& crowd, const Exposures& n, const Contagion& job, const ContagionState& s,
+                                const ShockLanes& shocks, const CellRoom& room) {
+    const int first = crowd.share_of(n.nodes, crowd.row), end = crowd.share_of(n.nodes, crowd.row + 1);
+    integer count = 0;
+    each_member_between(s.shared.reached, first, end, [&](int i) { count += cell_lanes(s, i) != 0; });
+    const integer before = crowd.before(count);
+    integer place = 0;
+    if (crowd.last_row() && shocks.lanes > 0) {
+        const integer all = before + count, taken = crowd.take_room(room.taken, all);
+        place = taken + all <= room.cells ? taken : -1;
+        job.cells[shocks.first] = all;
+        room.place[shocks.first] = place;
+    }
+    place = crowd.of_last_row(place);
+    integer next = place + before;
+    each_member_between(s.shared.reached, first, end, [&](int i) {
+        if (place >= 0 && cell_lanes(s, i) != 0) {
+            room.node[next] = i;
+            room.value[next] = s.value[i];
+            room.other[next++] = s.other[i];
+        }
+        s.arrived[i] = s.value[i] = s.share[i] = s.other[i] = all_lanes(0.0);
+        if (crowd.first_lane()) s.shared.round[i] = 0;
+    });
+    unlist(crowd, n, s.shared, 0);
+    unlist(crowd, n, s.shared, 1);
+    crowd.each(words_for(n.nodes), [&](int at) { if (crowd.first_lane()) s.shared.reached[at] = 0; });
 }

@@ -41,3 +41,12 @@ struct Cells {
     double* value;
     double* other;
 };
+
+// The same on the GPU, where shocks take room as they are done.
+struct CellRoom {
+    integer cells;    // that there is room for
+    integer* taken;   // 0 at first: by how many, those included for which there was no room
+    integer* place;   // (S,) to be written: of a shock's first cell, below 0 where there was no room
+    index32* node;
+    double *value, *other;
+};

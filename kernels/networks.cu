@@ -1,5 +1,4 @@
-// The entries on the GPU of what works on static networks: crowds of blockDim.x lanes, a power of 2 and at most a warp, and
-// blockDim.y rows. One a block, which takes one group of shocks after the other.
+// The entries on the GPU that clear networks: a block is a crowd, which takes one group of shocks after the other.
 #include "clearing.h"
 
 // Doubles of the state of a group of 1, 2, 4, ... 32 lanes.
@@ -11,14 +10,12 @@ extern "C" __global__ void __launch_bounds__(1, 1) gpustress_clearing_memory(Net
 extern "C" __global__ void __launch_bounds__(256, 2)
 gpustress_clear(Network n, Clearing job, double* memory, integer group_doubles) {
     extern __shared__ double shared[];
-    const int lane = threadIdx.x, lanes = blockDim.x, row = threadIdx.y, in_warp = row * lanes % 32;
-    const unsigned threads = lanes == 32 ? 0xffffffffu : ((1u << lanes) - 1u) << in_warp;
-    const Crowd crowd = {lane, lanes, row, (int)blockDim.y, threads, shared};
+    const Crowd crowd = crowd_of_block(shared);
     const ClearingState state = clearing_state_in(crowd, memory + (integer)blockIdx.x * group_doubles, n);
-    const integer stride = (integer)gridDim.x * lanes;
-    for (integer first = (integer)blockIdx.x * lanes; first < job.shocks; first += stride) {
-        const bool is_own = lane < job.shocks - first;
-        const Shocks shocks = {job.order, is_own ? first + lane : first, is_own ? 1 : 0};
+    const integer stride = (integer)gridDim.x * crowd.lanes;
+    for (integer first = (integer)blockIdx.x * crowd.lanes; first < job.shocks; first += stride) {
+        const bool is_own = crowd.lane < job.shocks - first;
+        const Shocks shocks = {job.order, is_own ? first + crowd.lane : first, is_own ? 1 : 0};
         clear_shocks(crowd, n, job, state, shocks);
     }
 }

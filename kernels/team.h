@@ -65,8 +65,17 @@ struct Crowd {
         wait();
     }
     GPUSTRESS_METHOD void wait() const { __syncthreads(); }
+    // body(i) from first to before end; every lane of a row takes some of them.
+    template <class Body>
+    GPUSTRESS_METHOD void each_by_lane(int first, int end, Body body) const {
+        for (int i = first + lane; i < end; i += lanes) body(i);
+    }
     GPUSTRESS_METHOD bool leads_lane() const { return row == 0; }
+    GPUSTRESS_METHOD bool last_row() const { return row == rows - 1; }
     GPUSTRESS_METHOD bool first_lane() const { return lane == 0; }
+    GPUSTRESS_METHOD bool leads() const { return leads_lane() && first_lane(); }
+    // Where a row's items begin, of so many that the rows share as neighbours.
+    GPUSTRESS_METHOD int share_of(int count, int of_row) const { return (int)((integer)count * of_row / rows); }
     // What the lanes of a row have read was read before one of them goes on to write.
     GPUSTRESS_METHOD void meet() const { __syncwarp(threads); }
     // Where the condition holds for any lane; asked by all lanes of a row.
@@ -81,8 +90,28 @@ struct Crowd {
         return found;
     }
     GPUSTRESS_METHOD mask across(mask m) const { return largest(m ? 1.0 : 0.0) > 0.0; }
+    // Lane by lane, the sum of what the rows before this one bring; and what the last row brings.
+    GPUSTRESS_METHOD integer before(integer count) const {
+        exchanged[row * lanes + lane] = (double)count;
+        wait();
+        integer sum = 0;
+        for (int i = 0; i < row; ++i) sum += (integer)exchanged[i * lanes + lane];
+        wait();
+        return sum;
+    }
+    GPUSTRESS_METHOD integer of_last_row(integer x) const {
+        if (last_row()) exchanged[lane] = (double)x;
+        wait();
+        const integer found = (integer)exchanged[lane];
+        wait();
+        return found;
+    }
     // The first of so many places, which nobody else gets.
     GPUSTRESS_METHOD int take_places(int* taken, int count) const { return atomicAdd(taken, count); }
+    GPUSTRESS_METHOD integer take_room(integer* taken, integer count) const { return (integer)atomicAdd((word*)taken, (word)count); }
+    // Write a number, and give what was there; set bit i of words that the crowd shares.
+    GPUSTRESS_METHOD int exchange(int* place, int value) const { return atomicExch(place, value); }
+    GPUSTRESS_METHOD void set_bit(word* words, int i) const { atomicOr(words + i / 64, (word)1 << i % 64); }
     // An array of so many items for each lane, at `place`, which then lies behind it.
     template <class T>
     GPUSTRESS_METHOD Lanes<T> array(T*& place, integer count) const {
@@ -91,6 +120,13 @@ struct Crowd {
         return made;
     }
 };
+
+// The crowd that a block of threads is: blockDim.x lanes, a power of 2 and at most a warp, and blockDim.y rows.
+GPUSTRESS_FUNCTION Crowd crowd_of_block(double* exchanged) {
+    const int lane = threadIdx.x, lanes = blockDim.x, row = threadIdx.y, in_warp = row * lanes % 32;
+    const unsigned threads = lanes == 32 ? 0xffffffffu : ((1u << lanes) - 1u) << in_warp;
+    return {lane, lanes, row, (int)blockDim.y, threads, exchanged};
+}
 
 #else
 

@@ -9,19 +9,10 @@ from typing import Any
 import numpy as np
 
 import cuda_standin
+from crowd_entry import Crowd, group_doubles, launch
 from cuda_entry import UNSET, guarded, packed
 from cuda_standin import Standin
-from gpustress.backends.cupy.crowds import LANES
 from gpustress.backends.native import NativeBackend
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """How a launch is laid out: lanes and rows of a crowd, and how many blocks."""
-
-    lanes: int
-    rows: int
-    blocks: int
 
 
 class ClearingEntry(NativeBackend):
@@ -62,19 +53,7 @@ class _Entry:
         placed = {"shock_stride": given["nodes"], "node_stride": 1}
         placed["order"] = np.arange(shocks, dtype=np.int32)[::-1].copy()
         clearing = packed("Clearing", job | placed)
-        doubles = self.group_doubles(network)
-        grid, threads = (crowd.blocks, 1, 1), (crowd.lanes, crowd.rows, 1)
-        shared_bytes = 8 * crowd.lanes * crowd.rows
+        doubles = group_doubles(self.standin, "gpustress_clearing_memory", network, crowd)
         with guarded(crowd.blocks * doubles) as memory:
             arguments = [network.tobytes(), clearing.tobytes(), memory, bytes(ctypes.c_longlong(doubles))]
-            self.standin.launch(
-                "gpustress_clear", grid, threads, shared_bytes, arguments, self.order, self.seed
-            )
-
-    def group_doubles(self, network: np.ndarray[Any, np.dtype[np.void]]) -> int:
-        """Doubles of state that a crowd needs."""
-        doubles = (ctypes.c_longlong * len(LANES))()
-        pointer = bytes(ctypes.c_void_p(ctypes.addressof(doubles)))
-        arguments = [network.tobytes(), pointer]
-        self.standin.launch("gpustress_clearing_memory", (1, 1, 1), (1, 1, 1), 0, arguments)
-        return doubles[LANES.index(self.crowd.lanes)]
+            launch(self.standin, "gpustress_clear", crowd, arguments, self.order, self.seed)

@@ -109,14 +109,22 @@ class _Entry:
 
 
 @contextmanager
-def guarded(doubles: int) -> Iterator[bytes]:
-    """Memory of a launch, nothing in it set: its address, as an argument. A write outside of it is an error."""
+def guarded(doubles: int, zeroed: bool = False) -> Iterator[bytes]:
+    """Memory of a launch, nothing in it set: its address, as an argument. A write outside of it is an error.
+
+    With `zeroed` all of it is 0, and has to be so again in the end.
+    """
     memory = np.empty(GUARD + doubles + GUARD)
     memory.view(np.uint8).fill(UNSET)
-    yield bytes(ctypes.c_void_p(memory[GUARD:].ctypes.data))
+    own = memory[GUARD : GUARD + doubles]
+    if zeroed:
+        own[...] = 0.0
+    yield bytes(ctypes.c_void_p(own.ctypes.data))
     around = np.concatenate([memory[:GUARD], memory[GUARD + doubles :]])
     if not (around.view(np.uint8) == UNSET).all():
         raise RuntimeError("a write outside the memory of the launch")
+    if zeroed and own.view(np.uint8).any():
+        raise RuntimeError("something is left in the memory of the launch")
 
 
 def packed(structure: str, values: Mapping[str, Any]) -> NDArray[np.void]:

@@ -10,20 +10,13 @@ from hypothesis import strategies as st
 import gpustress as gs
 from build import examples
 from clearing_cases import ClearingCase, clearing_cases, differing_clearings, lives_on_others, slow_circle
-from clearing_entry import ClearingEntry, Crowd
+from clearing_entry import ClearingEntry
+from crowd_entry import CROWDS, Crowd
 from cuda_standin import ORDERS, compiler
 from gpustress.backends.native import NativeBackend
 from gpustress.obligations import ACCURACY, Obligations
 from needs import require, require_backend
 from static_networks import COSTS, Case, cases
-
-# One row and several, parts of a warp and several warps, grids larger and smaller than the work.
-CROWDS = (
-    Crowd(lanes=1, rows=1, blocks=1),
-    Crowd(lanes=4, rows=8, blocks=2),
-    Crowd(lanes=8, rows=6, blocks=1),
-    Crowd(lanes=32, rows=2, blocks=1),
-)
 
 
 @pytest.fixture(scope="module")

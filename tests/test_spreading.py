@@ -16,7 +16,7 @@ from scipy import sparse
 import gpustress as gs
 from bits import differing_arrays, same_bits
 from build import examples
-from contagion_cases import market, owes, random_network, sales
+from contagion_cases import batch, market, owes, random_network, sales
 from gpustress import contagion
 from gpustress.backends import get_backend, network_layout
 from gpustress.backends.base import SpreadOutcome, SpreadsLosses
@@ -46,16 +46,6 @@ def spreading_backend(other_backend: str) -> str:
     if not isinstance(get_backend(other_backend), SpreadsLosses):
         pytest.skip(f"{other_backend} does not let losses spread")
     return other_backend
-
-
-def batch(size: int = 150, shocks: int = 45, bears: float = 1.0) -> tuple[gs.Network, NDArray, NDArray]:
-    """Shocks of which some stay small, some reach everybody, and some are nothing."""
-    rng = np.random.default_rng(size)
-    debts = rng.random((size, size)) * (rng.random((size, size)) < 6.0 / size)
-    np.fill_diagonal(debts, 0.0)
-    equity = bears * (debts.sum(axis=0) * rng.uniform(0.2, 1.1, size) + 0.01)
-    hit = rng.random((shocks, size)) < rng.choice([0.0, 0.01, 0.2], (shocks, 1))
-    return gs.Network.from_scipy(debts), equity, hit * rng.random((shocks, size)) * 2.0 * equity
 
 
 @examples(60)

@@ -75,6 +75,11 @@ int atomicAdd(int* sum, int value) {
     return std::exchange(*sum, *sum + value);
 }
 
+int atomicExch(int* place, int value) {
+    Launch::access(place, standin::ATOMIC);
+    return std::exchange(*place, value);
+}
+
 unsigned long long atomicOr(unsigned long long* bits, unsigned long long value) {
     Launch::access(bits, standin::ATOMIC);
     return std::exchange(*bits, *bits | value);

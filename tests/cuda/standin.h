@@ -36,6 +36,7 @@ extern double shared[standin::MOST_SHARED / sizeof(double)];
 unsigned long long atomicAdd(unsigned long long* sum, unsigned long long value);
 unsigned long long atomicOr(unsigned long long* bits, unsigned long long value);
 int atomicAdd(int* sum, int value);
+int atomicExch(int* place, int value);
 inline void __syncthreads() { standin::wait_for_block("__syncthreads"); }
 inline void __syncwarp(unsigned mask) { standin::wait("__syncwarp", mask, true, false); }
 inline bool __any_sync(unsigned mask, bool condition) { return standin::wait("__any_sync", mask, false, condition); }

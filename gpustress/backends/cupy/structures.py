@@ -1,4 +1,4 @@
-"""The structures of kernels/program.h and network.h as NumPy dtypes, read from the headers: kernels take them by value.
+"""The structures of the kernels' headers as NumPy dtypes, read from these: kernels take them by value.
 
 What is compiled asserts the same sizes and offsets (`layout_checks`), so that a host and a device which see a structure
 differently never meet.
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What each source passes to its entries, and the headers that define it.
-STRUCTURES: Final = {"cuda.cu": ("Program", "Job", "Trace"), "networks.cu": ("Network", "Clearing")}
-_HEADERS: Final = ("program.h", "network.h")
+STRUCTURES: Final = {
+    "cuda.cu": ("Program", "Job", "Trace"),
+    "networks.cu": ("Network", "Clearing"),
+    "contagion.cu": ("Exposures", "Contagion", "CellRoom"),
+}
+_HEADERS: Final = ("program.h", "network.h", "exposures.h")
 # As kernels/compiler.h and program.h define them; `layout_checks` has the compiler compare.
 _TYPES: Final[dict[str, np.dtype[Any]]] = {
     "double": np.dtype(np.float64),
