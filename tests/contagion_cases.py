@@ -91,6 +91,17 @@ def in_chains(nodes: int = 260, shocks: int = 13) -> SpreadingCase:
     return SpreadingCase(Exposures.of(claims, equity), EquityShocks.of(losses, equity))
 
 
+def then_far(size: int = 60) -> SpreadingCase:
+    """Nodes alone, and as many in a ring; twice as many shocks hit the former, and then each of the latter is hit."""
+    ring = np.arange(size, 2 * size)
+    claims = sparse.csr_array((np.full(size, 2.0), (np.roll(ring, -1), ring)), shape=(2 * size, 2 * size))
+    failing = np.concatenate([np.arange(2 * size) % size, ring])
+    losses = sparse.csr_array(
+        (np.full(3 * size, 1.0), (np.arange(3 * size), failing)), shape=(3 * size, 2 * size)
+    )
+    return SpreadingCase(Exposures.of(claims, np.ones(2 * size)), EquityShocks.of(losses))
+
+
 def slow_ring(shocks: int = 5) -> SpreadingCase:
     """A ring of which so little leaks that some shocks still move in the end."""
     claims = np.roll(np.eye(6), 1, axis=0)

@@ -62,7 +62,10 @@ def test_shocks_for_which_there_is_no_room_are_counted_and_leave_nothing_behind(
     case = hit(bears=0.5)
     given, job = network_layout.exposures(case.exposures), network_layout.contagion(case.shocks, "once", 0)
     right = native.spread(case.exposures, case.shocks, "once", 0, 1 << 24, 1 << 40)
-    counts, entry = np.diff(right.start), Entry(Crowd(4, 2, 2), order, 1, cuda_standin.kernels("contagion.cu"))
+    counts, entry = (
+        np.diff(right.start),
+        Entry(Crowd(4, 2, 2), order, 1, cuda_standin.kernels("contagion.cu")),
+    )
     for cells in (0, int(counts.max()), len(right.node) - 1, len(right.node)):
         room, place = entry.launched(given, job, cells)
         assert job["cells"].tolist() == counts.tolist()

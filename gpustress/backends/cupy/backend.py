@@ -11,9 +11,20 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Final
 
 from ...errors import bad_argument
-from ..base import Block, ClearingOutcome, Hardware, Outcome, Series, Trace, outcome_bytes
+from ..base import (
+    Block,
+    ClearingOutcome,
+    Hardware,
+    Outcome,
+    Series,
+    SpreadOutcome,
+    Trace,
+    outcome_bytes,
+)
 from ..layout import by_name, empty_trace, request, sizes, trace_of
+from ..network_layout import contagion
 from .clearing import Clearing
+from .contagion import Contagion
 from .device import Device, kernels
 from .shape import PART_BYTES, SLOTS
 from .simulating import Simulation
@@ -24,9 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ...exposures import EquityShocks, Exposures
     from ...obligations import Obligations
     from ...program import Program
-    from ..base import Solution
+    from ..base import Rule, Solution
     from .work import Work
 
 PARTS: Final = 8  # of a block on each device: enough that starting and ending one is a small share
@@ -159,10 +171,22 @@ class CupyBackend:
         if len(external_assets) == 0:
             return outcome
         numbers = {"alpha": costs[0], "beta": costs[1], "least": int(solution == "least")}
-        # On the host a part takes pinned memory, which CuPy rounds up to a power of two.
-        part_bytes = memory // (2 * SLOTS * len(self.devices))
-        self._run(Clearing(obligations, external_assets, numbers, outcome, part_bytes))
+        self._run(Clearing(obligations, external_assets, numbers, outcome, self._part_bytes(memory)))
         return outcome
+
+    def spread(
+        self, exposures: Exposures, shocks: EquityShocks, rule: Rule, rounds: int, memory: int, most: int
+    ) -> SpreadOutcome:
+        """Pass losses on round by round, as `SpreadsLosses` says."""
+        job = contagion(shocks, rule, rounds)
+        work = Contagion(exposures, job, most, self._part_bytes(memory), len(self.devices))
+        if len(shocks) > 0:
+            self._run(work)
+        return work.outcome()
+
+    def _part_bytes(self, memory: int) -> int:
+        """Of a part: on the host it takes pinned memory, which CuPy rounds up to a power of two."""
+        return memory // (2 * SLOTS * len(self.devices))
 
     def _run(self, work: Work) -> None:
         """Have every device take parts of the work until none is left."""

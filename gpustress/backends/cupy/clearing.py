@@ -1,31 +1,25 @@
-"""Shocks to a static network on a device: a block of threads for each group of them, one in a lane."""
+"""Shocks to clear a static network under, on a device."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..network_layout import by_severity, network
-from .crowds import LANES, Crowds, choose_crowds
-from .mirror import Launch
-from .structures import members, pack
-from .work import Loaded, Work
+from .groups import Entries, ShockWork
+from .structures import pack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...obligations import Obligations
     from ..base import ClearingOutcome
-    from .device import Device
     from .slab import Specification
 
-SOURCE: Final = "networks.cu"
 
-
-class Clearing(Work):
+class Clearing(ShockWork):
     """Shocks to clear a network under.
 
     Parameters
@@ -40,7 +34,7 @@ class Clearing(Work):
         What a part may take at most, beside one shock.
     """
 
-    item = "shock"
+    entries = Entries("networks.cu", "gpustress_clear", "gpustress_clearing_memory", "Network")
     zeroed = ("round",)
 
     def __init__(
@@ -89,69 +83,15 @@ class Clearing(Work):
         arrays = [*self.asked(one).values(), *self.given(one).values()]
         return sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in arrays)
 
-    def job(self, items: range, addresses: Mapping[str, int]) -> NDArray[np.void]:
-        """A part as kernels take it."""
+    def placed(self) -> Mapping[str, Any]:
+        """The network."""
+        return network(self.obligations)
+
+    def job(self, items: range, most: int, addresses: Mapping[str, int]) -> tuple[NDArray[np.void], ...]:
+        """A part as the kernel takes it."""
         nodes = self.obligations.nodes
         values: dict[str, Any] = {"shocks": len(items), "shock_stride": nodes, "node_stride": 1}
         pointers = {
             name: np.empty(0, dtype) for name, (_, dtype) in (self.asked(items) | self.given(items)).items()
         }
-        return pack("Clearing", self._numbers | values | pointers, addresses)
-
-    def load(self, device: Device) -> LoadedNetwork:
-        """Put the network on a device."""
-        return LoadedNetwork.on(device, self.obligations)
-
-
-@dataclass(frozen=True)
-class LoadedNetwork(Loaded):
-    """A network on a device.
-
-    Attributes
-    ----------
-    device : Device
-    source : Obligations
-    memory : cupy.cuda.MemoryPointer
-        That its arrays lie in.
-    structure : ndarray ()
-        As kernels take it.
-    group_doubles : dict of int to int
-        That the state of a group of shocks takes, by its lanes.
-    """
-
-    device: Device
-    source: Obligations
-    memory: Any
-    structure: NDArray[np.void]
-    group_doubles: dict[int, int]
-
-    @staticmethod
-    def on(device: Device, obligations: Obligations) -> LoadedNetwork:
-        """Put it there."""
-        values = network(obligations)
-        arrays = {member.name: values[member.name] for member in members("Network") if member.pointer}
-        memory, structure = device.hold("Network", values, arrays)
-        doubles = device.counts(device.entry(SOURCE, "gpustress_clearing_memory"), (structure,), len(LANES))
-        return LoadedNetwork(device, obligations, memory, structure, dict(zip(LANES, doubles, strict=True)))
-
-    def plan(self, work: Clearing, items: int, devices: int, free_bytes: int) -> Crowds:
-        """As `choose_crowds` has it."""
-        return choose_crowds(
-            shock_bytes=work.shock_bytes,
-            group_bytes={lanes: 8 * doubles for lanes, doubles in self.group_doubles.items()},
-            registers=self.device.entry(SOURCE, "gpustress_clear").num_regs,
-            shocks=items,
-            devices=devices,
-            free_bytes=free_bytes,
-            part_bytes=work.part_bytes,
-            limits=self.device.limits,
-        )
-
-    def launch(
-        self, work: Clearing, plan: Crowds, items: range, addresses: Mapping[str, int], scratch: Any
-    ) -> Launch:
-        """Crowds of threads, a group of shocks each at a time."""
-        doubles = self.group_doubles[plan.lanes]
-        arguments = (self.structure, work.job(items, addresses), scratch, np.int64(doubles))
-        kernel = self.device.entry(SOURCE, "gpustress_clear")
-        return Launch(kernel, plan.blocks, (plan.lanes, plan.rows), arguments, plan.shared_bytes)
+        return (pack("Clearing", self._numbers | values | pointers, addresses),)

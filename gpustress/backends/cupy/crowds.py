@@ -1,4 +1,4 @@
-"""How clearing is laid out on a device, and how large the parts of a batch are: nothing here needs a device."""
+"""How groups of shocks are laid out on a device, and how large a batch's parts are: nothing here needs a device."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ class Crowds(Plan):
     def with_lanes(self, lanes: int) -> Crowds:
         """The same with other lanes."""
         return dataclasses.replace(self, lanes=lanes, block_bytes=self.group_bytes[lanes])
+
+    def fitted(self, shocks: int) -> Crowds:
+        """The same for a part of so many shocks, in the same memory: fewer lanes where else blocks had no group."""
+        lanes = max((each for each in LANES if each * self.blocks <= SLOTS * shocks), default=1)
+        fewer = self.with_lanes(min(self.lanes, max(lanes, FEWEST_LANES)))
+        there_is_memory = self.blocks * self.block_bytes // max(1, fewer.block_bytes)
+        return dataclasses.replace(fewer, blocks=min(-(-shocks // fewer.lanes), there_is_memory))
 
     def halved(self) -> Plan | None:
         """Half of what takes more; where one shock on one block is left, fewer lanes."""

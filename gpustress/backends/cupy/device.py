@@ -99,13 +99,14 @@ class Device:
             with ExitStack() as stack:
                 for slot in slots:
                     stack.callback(slot.stream.synchronize)  # what is in use is not freed, whatever happens
-                while items := work.claim(plan.items):
-                    slot = slots.pop(0)
-                    slot.finish()
-                    slot.start(items)
-                    slots.append(slot)
-                for slot in slots:
-                    slot.finish()
+                while work.left:
+                    while items := work.claim(plan.items):
+                        slot = slots.pop(0)
+                        slot.finish()
+                        slot.start(items)
+                        slots.append(slot)
+                    for slot in slots:
+                        slot.finish()
 
     def _set_up(self, work: Work, devices: int) -> tuple[Plan, list[Slot]]:
         """Set aside all memory, so that it runs out before a part is claimed or not at all."""

@@ -76,16 +76,25 @@ class Slot:
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self._loaded, self._plan, self._work = loaded, plan, work
         self._items: range | None = None
-        largest = range(plan.items)
-        self._asked = Mirror(cupy, Slab.of(work.asked(largest)))
-        self._given = Mirror(cupy, Slab.of(work.given(largest)))
-        self._scratch = cupy.cuda.alloc(plan.blocks * plan.block_bytes)
+        asked, given = self._slabs(range(plan.items))
+        self._asked, self._given = Mirror(cupy, asked), Mirror(cupy, given)
+        self._scratch_bytes = plan.blocks * plan.block_bytes
+        self._scratch = cupy.cuda.alloc(self._scratch_bytes)
+        self._scratch_is_set = not loaded.scratch_is_0
+
+    def _slabs(self, items: range) -> tuple[Slab, Slab]:
+        """What some items have on the device, and what they give."""
+        work, most = self._work, self._plan.items
+        return (
+            Slab.of(work.asked(items) | work.asked_in_common(most)),
+            Slab.of(work.given(items) | work.given_in_common(most)),
+        )
 
     def start(self, items: range) -> None:
         """Have a part computed and copied back; the slot's last one has to be finished."""
         work, asked, given = self._work, self._asked, self._given
         self._items = items
-        asked.slab, given.slab = Slab.of(work.asked(items)), Slab.of(work.given(items))
+        asked.slab, given.slab = self._slabs(items)
         addresses = asked.addresses | given.addresses
         work.fill(items, asked.views, addresses)
         launch = self._loaded.launch(work, self._plan, items, addresses, self._scratch)
@@ -94,6 +103,9 @@ class Slot:
             for name in work.zeroed:
                 start = given.device + given.slab.offsets[name]
                 start.memset_async(0, given.views[name].nbytes, self.stream)
+            if not self._scratch_is_set:
+                self._scratch.memset_async(0, self._scratch_bytes, self.stream)
+                self._scratch_is_set = True
             launch.start()
             given.to_host(self.stream)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Work(ABC):
     """A block of paths or shocks, called items: several devices may take of it at once.
 
+    Items that turn out to be too much for their part may be added anew.
+
     Attributes
     ----------
     items : int
@@ -38,23 +40,40 @@ class Work(ABC):
     def __init__(self, items: int):
         self.items = items
         self._next = 0
+        self._stopped = False
         self._lock = threading.Lock()
+
+    @property
+    def left(self) -> bool:
+        """Whether there are items that nobody has claimed."""
+        with self._lock:
+            return self._next < self.items and not self._stopped
 
     def claim(self, most: int) -> range | None:
         """The next items of the block, `most` of them or fewer, for the caller alone; None when there are none left."""
         with self._lock:
             first = self._next
-            self._next = min(first + most, self.items)
-            return range(first, self._next) if first < self._next else None
+            if first >= self.items or self._stopped:
+                return None
+            self._next = first + self.fitting(first, min(most, self.items - first))
+            return range(first, self._next)
+
+    def fitting(self, first: int, most: int) -> int:
+        """How many items a part takes from `first` on, of `most` for which there is memory; at least one."""
+        return most
 
     def stop(self) -> None:
         """Leave the rest of the block."""
         with self._lock:
-            self._next = self.items
+            self._stopped = True
 
     @abstractmethod
     def asked(self, items: range) -> dict[str, Specification]:
         """Shapes and types of what some of the items have on the device beside the source."""
+
+    def asked_in_common(self, most: int) -> dict[str, Specification]:
+        """Those of what they have there together, as large as for `most` items."""
+        return {}
 
     @abstractmethod
     def fill(self, items: range, views: Mapping[str, NDArray[Any]], addresses: Mapping[str, int]) -> None:
@@ -63,6 +82,10 @@ class Work(ABC):
     @abstractmethod
     def given(self, items: range) -> dict[str, Specification]:
         """Shapes and types of what some of the items give."""
+
+    def given_in_common(self, most: int) -> dict[str, Specification]:
+        """Those of what they give together, as large as for `most` items."""
+        return {}
 
     @abstractmethod
     def deliver(self, items: range, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -83,6 +106,11 @@ class Loaded(ABC):
     """
 
     source: object
+
+    @property
+    def scratch_is_0(self) -> bool:
+        """Whether the scratch memory of a launch has to be 0, and is left so."""
+        return False
 
     def serves(self, work: Work) -> bool:
         """Whether the work can be done on what is loaded."""
