@@ -211,6 +211,11 @@ GPUSTRESS_FUNCTION word cell_lanes(const ContagionState& s, int i) {
     return lane_bits((s.value[i] > all_lanes(0.0)) | (s.other[i] > all_lanes(0.0)));
 }
 
+// Nothing has happened to a node.
+GPUSTRESS_FUNCTION void forget(const ContagionState& s, int i) {
+    s.arrived[i] = s.value[i] = s.share[i] = s.other[i] = all_lanes(0.0);
+}
+
 // What a thread that is alone leaves: how many cells each shock has, and in all.
 GPUSTRESS_FUNCTION integer count_cells(const Exposures& n, const Contagion& job, const ContagionState& s, const ShockLanes& shocks) {
     integer count[GPUSTRESS_LANES] = {}, all = 0;
@@ -235,7 +240,7 @@ GPUSTRESS_STEP void collect_cells(const Exposures& n, const Contagion& job, cons
             cells.value[place] = lane_of(s.value[i], lane);
             cells.other[place] = lane_of(s.other[i], lane);
         }
-        s.arrived[i] = s.value[i] = s.share[i] = s.other[i] = all_lanes(0.0);
+        forget(s, i);
     });
 }
 
@@ -263,7 +268,7 @@ GPUSTRESS_STEP void leave_cells(const Crowd& crowd, const Exposures& n, const Co
             room.value[next] = s.value[i];
             room.other[next++] = s.other[i];
         }
-        s.arrived[i] = s.value[i] = s.share[i] = s.other[i] = all_lanes(0.0);
+        forget(s, i);
         if (crowd.first_lane()) s.shared.round[i] = 0;
     });
     unlist(crowd, n, s.shared, 0);

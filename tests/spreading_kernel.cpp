@@ -1,17 +1,8 @@
-// kernels/contagion.h alone, quick to compile: for copies with a fault, and for the way of threads that share the nodes
-// (SHARING), which on the processor no build takes.
+// kernels/contagion.h alone, quick to compile: for copies with a fault.
 #include <cstdlib>
 #include <cstring>
 
 #include "contagion.h"
-
-#ifdef SHARING
-struct Threads : Crowd {
-    static constexpr bool ALONE = false;
-};
-#else
-using Threads = Crowd;
-#endif
 
 // value and other: (S, N), to be filled.
 extern "C" void spread_dense(const Exposures* exposures, const Contagion* contagion, double* value, double* other) {
@@ -23,8 +14,8 @@ extern "C" void spread_dense(const Exposures* exposures, const Contagion* contag
         const integer left = job.shocks - first;
         const ShockLanes shocks = {first, left < GPUSTRESS_LANES ? (int)left : GPUSTRESS_LANES};
         std::memset(memory, 0, doubles * sizeof(double));
-        const ContagionState state = contagion_state_in(Threads{}, memory, n);
-        const mask moving = spread_losses(Threads{}, n, job, state, shocks);
+        const ContagionState state = contagion_state_in(Crowd{}, memory, n);
+        const mask moving = spread_losses(Crowd{}, n, job, state, shocks);
         for (int lane = 0; lane < shocks.lanes; ++lane) {
             job.moving[first + lane] = lane_of(moving, lane);
             for (int i = 0; i < n.nodes; ++i) {

@@ -10,7 +10,15 @@ from needs import require
 from nvrtc import KERNELS, Compiled, Usage, compile_cuda, library
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
-MOST_REGISTERS = {"cuda.cu": 168, "networks.cu": 128}  # 12 and 16 warps a multiprocessor
+# 12 and 16 warps a multiprocessor.
+MOST_REGISTERS = {"cuda.cu": 168, "networks.cu": 128, "contagion.cu": 128}
+KERNEL = {
+    "cuda.cu": "gpustress_simulate",
+    "networks.cu": "gpustress_clear",
+    "contagion.cu": "gpustress_spread",
+}
+# What each computes with, besides sums, differences, products and quotients.
+ALSO = {"cuda.cu": {"fma", "sqrt"}, "networks.cu": {"fma"}, "contagion.cu": set()}
 
 # What may touch a floating-point number: the operations that round once, to nearest, and what does not round at all.
 ROUNDED = r"(add|sub|mul|div|rcp|sqrt|fma)\.rn\.f64"
@@ -57,19 +65,19 @@ def test_registers_stay_under_the_limit_and_nothing_lies_in_local_memory(
 ) -> None:
     entries = re.findall(r"^\.visible \.entry (\w+)\(", compiled.ptx, re.MULTILINE)
     assert sorted(compiled.usage) == sorted(entries)
-    assert {"cuda.cu": "gpustress_simulate", "networks.cu": "gpustress_clear"}[source] in entries
+    assert KERNEL[source] in entries
     for usage in compiled.usage.values():
         assert usage == Usage(usage.registers, stack=0, spilled=0)
         assert usage.registers <= MOST_REGISTERS[source]
 
 
-def test_every_fma_is_one_that_the_source_asks_for(compiled: Compiled) -> None:
-    assert compiled.ptx.count("// explicit") > 20
+def test_every_fma_is_one_that_the_source_asks_for(source: str, compiled: Compiled) -> None:
+    assert (compiled.ptx.count("// explicit") > 20) == ("fma" in ALSO[source])
     assert contracted(compiled.ptx) == []
 
 
 def test_every_operation_rounds_as_on_the_cpu(source: str, compiled: Compiled) -> None:
-    for operation in ("add", "sub", "mul", "div", "fma", *(("sqrt",) if source == "cuda.cu" else ())):
+    for operation in {"add", "sub", "mul", "div"} | ALSO[source]:
         assert f"{operation}.rn.f64" in compiled.ptx
     assert inexact(compiled.ptx) == []
 
@@ -111,28 +119,3 @@ def test_local_memory_would_be_seen() -> None:
     assert usage.registers <= 32
     assert usage.stack >= 16 * 8
     assert usage.spilled > 0
-
-
-SPREADING = """
-#include "contagion.h"
-extern "C" __global__ void __launch_bounds__(256, 2)
-spread(Exposures n, Contagion job, double* memory) {
-    extern __shared__ double shared[];
-    const int lane = threadIdx.x, lanes = blockDim.x, row = threadIdx.y;
-    const Crowd crowd = {lane, lanes, row, (int)blockDim.y, 0xffffffffu, shared};
-    const ContagionState state = contagion_state_in(crowd, memory, n);
-    const ShockLanes shocks = {lane, lane < job.shocks ? 1 : 0};
-    job.moving[lane] = spread_losses(crowd, n, job, state, shocks);
-}
-"""
-
-
-@pytest.mark.parametrize("architecture", ["sm_90", "sm_120"])
-def test_the_kernel_on_contagion_compiles_for_a_crowd(architecture: str) -> None:
-    """No entry takes it yet; what it computes there is in tests/test_spreading_faults.py."""
-    require("nvrtc", library(), "install the dev extra")
-    compiled = compile_cuda(architecture, source=SPREADING)
-    assert compiled.usage["spread"].registers <= MOST_REGISTERS["networks.cu"]
-    assert (compiled.usage["spread"].stack, compiled.usage["spread"].spilled) == (0, 0)
-    assert contracted(compiled.ptx) == []
-    assert inexact(compiled.ptx) == []

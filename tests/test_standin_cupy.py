@@ -118,7 +118,7 @@ def test_a_name_of_the_stand_in_is_cupys_with_its_signature(cupy: ModuleType, na
 
 def test_the_real_cupy_takes_the_kernels_and_compiles_them_later(cupy: ModuleType) -> None:
     modules = kernels(cupy)
-    assert list(modules) == ["cuda.cu", "networks.cu"]
+    assert list(modules) == ["cuda.cu", "networks.cu", "contagion.cu"]
     for source, module in modules.items():
         assert module.code == kernel_source.flattened(source) + layout_checks(source)
         assert module.options == OPTIONS

@@ -69,7 +69,7 @@ def members(structure: str) -> tuple[Member, ...]:
     pattern = re.compile(rf"^struct {structure} {{\n(.*?)^}};", re.MULTILINE | re.DOTALL)
     definitions = {header: match for header in _HEADERS if (match := pattern.search(read(header)))}
     if not definitions:
-        raise ImportError(f"{' and '.join(_HEADERS)} have no structure {structure}")
+        raise ImportError(f"none of {', '.join(_HEADERS)} has a structure {structure}")
     ((header, definition),) = definitions.items()
 
     def expanded(use: re.Match[str]) -> str:
