@@ -96,9 +96,8 @@ def then_far(size: int = 60) -> SpreadingCase:
     ring = np.arange(size, 2 * size)
     claims = sparse.csr_array((np.full(size, 2.0), (np.roll(ring, -1), ring)), shape=(2 * size, 2 * size))
     failing = np.concatenate([np.arange(2 * size) % size, ring])
-    losses = sparse.csr_array(
-        (np.full(3 * size, 1.0), (np.arange(3 * size), failing)), shape=(3 * size, 2 * size)
-    )
+    lost = np.linspace(0.2, 0.9, 3 * size)
+    losses = sparse.csr_array((lost, (np.arange(3 * size), failing)), shape=(3 * size, 2 * size))
     return SpreadingCase(Exposures.of(claims, np.ones(2 * size)), EquityShocks.of(losses))
 
 

@@ -25,7 +25,7 @@ from contagion_cases import (
     then_far,
 )
 from cupy_host import devices
-from gpustress.backends import get_backend
+from gpustress.backends import get_backend, network_layout
 from gpustress.backends.base import Rule, SpreadOutcome, SpreadsLosses
 from gpustress.backends.cupy import CupyBackend, contagion, crowds
 from gpustress.backends.native import NativeBackend
@@ -111,18 +111,33 @@ def test_what_does_not_fit_into_a_part_is_done_again(monkeypatch: pytest.MonkeyP
         assert sum(done_again) > 2
 
 
+def test_shocks_that_are_done_again_are_not_among_others() -> None:
+    """Whose cells are not known may take more room than they are thought to."""
+    case = in_chains(240, 100)
+    job = network_layout.contagion(case.shocks, "once", 0)
+    work = contagion.Contagion(case.exposures, job, PLENTY, ROOM, devices=1)
+    cells = {name: np.empty(0, dtype) for name, dtype in contagion.CELL.items()}
+    first = work.claim(10)
+    assert first == range(10)
+    none = {"cells": np.full(10, 3), "place": np.full(10, -1), "moving": np.zeros(10, dtype=np.int8)}
+    work.deliver(first, cells | none)
+    assert [work.claim(1000), work.claim(1000), work.claim(1000)] == [range(10, 100), range(100, 110), None]
+    with pytest.raises(RuntimeError, match="no room for cells"):
+        work.deliver(range(100, 110), cells | none)
+
+
 def test_memory_that_runs_out_at_any_allocation_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part, its launch or a group's lanes are halved, pinned memory of the host included."""
     monkeypatch.setattr(crowds, "THREADS", 8)
     case = hit(30, 9)
     with devices() as machine:
-        whole = spread(case)
+        whole = spread(case, rule="once")
     assert machine.allocations > 10
     for failing in range(machine.allocations):
         for times in (1, 3):
             with devices() as short:
                 short.fail_at = set(range(failing, failing + times))
-                assert differing_arrays(spread(case), whole) == [], failing
+                assert differing_arrays(spread(case, rule="once"), whole) == [], failing
             assert parts(short) != parts(machine)
 
 

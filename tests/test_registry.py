@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ import pytest
 import build
 import gpustress as gs
 from gpustress.backends import ENVIRONMENT_VARIABLE, get_backend, self_test
-from gpustress.backends.base import Block, ClearingOutcome, Hardware, Outcome, Series
+from gpustress.backends.base import Block, ClearingOutcome, Hardware, Outcome, Rule, Series, SpreadOutcome
 from gpustress.backends.native import backend as native
 from gpustress.backends.numpy import NumpyBackend
 from gpustress.program import Program
@@ -127,6 +127,21 @@ def test_the_self_test_sees_a_wrong_number_of_a_clearing(name: str) -> None:
         return dataclasses.replace(outcome, **{name: array})
 
     assert f"{name} of a clearing" in self_test.fault(fake(clear=clear)())
+
+
+@pytest.mark.parametrize("name", ["start", "node", "value", "other", "moving"])
+@pytest.mark.parametrize("rule", get_args(Rule))
+def test_the_self_test_sees_a_wrong_number_of_losses_that_spread(name: str, rule: Rule) -> None:
+    def spread(self: Fake, *question: Any) -> SpreadOutcome:
+        outcome = NumpyBackend.spread(self, *question)
+        if question[2] != rule:
+            return outcome
+        array = getattr(outcome, name).copy()
+        array[0] = array[0] + 1e-8 if array.dtype == np.float64 else not array[0]
+        return dataclasses.replace(outcome, **{name: array})
+
+    said = self_test.fault(fake(spread=spread)())
+    assert f"{name} of losses that spread by the rule {rule}" in said
 
 
 def test_a_backend_is_tested_once_a_process_on_one_thread(register: Any, system: gs.System) -> None:

@@ -1,18 +1,20 @@
-"""A backend shows that it computes: one path of a small system, and a small network cleared, as the reference does."""
+"""A backend shows that it computes, as the reference does: a path of a small system, and small networks."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
+from scipy import sparse
 
 from ..compilation import compile_program
+from ..exposures import EquityShocks, Exposures
 from ..network import Network
 from ..obligations import ACCURACY, Obligations
 from ..system import System
-from .base import Block, ClearsNetworks, Outcome, Series
+from .base import Block, ClearsNetworks, Outcome, Rule, Series, SpreadsLosses
 from .numpy import NumpyBackend
 
 if TYPE_CHECKING:
@@ -118,7 +120,8 @@ def fault(backend: Backend) -> str:
         tolerance = AMOUNTS * largest if right.dtype == np.float64 else 0
         if given.shape != right.shape or not (np.abs(given - right) <= tolerance).all():
             return f"in its self test {field.name} is {given.tolist()} instead of {right.tolist()}"
-    return _fault_of_clearing(backend) if isinstance(backend, ClearsNetworks) else ""
+    wrong = _fault_of_clearing(backend) if isinstance(backend, ClearsNetworks) else ""
+    return wrong or (_fault_of_spreading(backend) if isinstance(backend, SpreadsLosses) else "")
 
 
 def _fault_of_clearing(backend: ClearsNetworks) -> str:
@@ -139,4 +142,21 @@ def _fault_of_clearing(backend: ClearsNetworks) -> str:
         given, wanted = getattr(ours, name), getattr(right, name)
         if given.shape != wanted.shape or not (np.abs(given - wanted) <= 10 * ACCURACY * owed.largest).all():
             return f"in its self test {name} of a clearing is {given.tolist()} instead of {wanted.tolist()}"
+    return ""
+
+
+def _fault_of_spreading(backend: SpreadsLosses) -> str:
+    """The same of losses that go round a circle of claims and out of it, by every rule."""
+    debts = np.array([[0.0, 3.0, 1.0, 0.0], [0.0, 0.0, 4.0, 0.0], [2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 0.0, 0.0]])
+    exposures = Exposures.of(sparse.csr_array(debts.T), np.array([2.0, 2.5, 3.5, 9.0]), np.full(4, 0.9))
+    shocks = EquityShocks.of(sparse.csr_array([[2.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.1, 0.0], [0.0] * 4]))
+    for rule in get_args(Rule):
+        ours, right = (
+            one.spread(exposures, shocks, rule, 9, 1 << 24, 1 << 24) for one in (backend, NumpyBackend())
+        )
+        for name in ("start", "node", "value", "other", "moving"):
+            given, wanted = getattr(ours, name), getattr(right, name)
+            if given.shape != wanted.shape or not np.allclose(given, wanted, rtol=AMOUNTS, atol=0.0):
+                shown = f"{given.tolist()} instead of {wanted.tolist()}"
+                return f"in its self test {name} of losses that spread by the rule {rule} is {shown}"
     return ""

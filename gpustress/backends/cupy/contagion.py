@@ -91,12 +91,17 @@ class Contagion(ShockWork):
         return hits, max(self.exposures.nodes, most * self._cells_of_shock)
 
     def fitting(self, first: int, most: int) -> int:
-        """As many shocks as there is room for what they hit, and for what they are thought to reach; at least one."""
+        """As many shocks as there is room for what they hit, and for what they are thought to reach; at least one.
+
+        Those that are done again are not among others, which may take more room than is thought: it is the last time.
+        """
         rows = self._order[first : first + most]
         hits, cells = self._rooms(most)
-        counts = np.where(self._counts[rows] < 0, self._expected, self._counts[rows])
+        is_known = self._counts[rows] >= 0
+        counts = np.where(is_known, self._counts[rows], self._expected)
         fit = (np.cumsum(self._hits[rows]) <= hits) & (np.cumsum(counts) <= cells)
-        return max(1, int(np.count_nonzero(fit)))
+        alike = np.logical_and.accumulate(is_known == is_known[0])
+        return max(1, int(np.count_nonzero(fit & alike)))
 
     def asked(self, items: range) -> dict[str, Specification]:
         """Where what each shock hits begins."""
@@ -135,12 +140,17 @@ class Contagion(ShockWork):
         ------
         MemoryError
             The shocks reach more nodes than they may.
+        RuntimeError
+            The device does not do what it is asked.
         """
         rows, cells, place = self._rows(items), arrays["cells"].copy(), arrays["place"]
         self._job["moving"][rows] = arrays["moving"]
         held = (place >= 0) | (cells == 0)
         with self._lock:
-            self._left -= int(cells[self._counts[rows] < 0].sum())
+            is_new = self._counts[rows] < 0
+            if not (held | is_new).all():
+                raise RuntimeError("the device found no room for cells for which there was room")
+            self._left -= int(cells[is_new].sum())
             self._counts[rows] = cells
             self._expected = min(self.exposures.nodes, SPARE * cells.mean())
             if self._left < 0:
