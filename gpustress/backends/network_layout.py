@@ -79,7 +79,7 @@ def contagion(shocks: EquityShocks, rule: Rule, rounds: int) -> dict[str, Any]:
     return {
         "rule": get_args(Rule).index(rule),
         "rounds": min(rounds, np.iinfo(np.int32).max),
-        "imposed": int(shocks.imposed),
+        "imposed": int(shocks.imposed and rule == "threshold"),
         "shocks": len(shocks),
         "start": np.ascontiguousarray(shocks.start, dtype=np.int64),
         "node": np.ascontiguousarray(shocks.node, dtype=np.int32),
