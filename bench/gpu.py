@@ -1,9 +1,9 @@
 """`python -m bench.gpu [--out FOLDER] [--turns N]`: everything that needs a CUDA GPU, as one JSON file.
 
-The bits of cupy against native and times of both in turns on the same machine, of simulation and of clearing
-networks, the device's ceilings, a cold and a warm start, the tests marked `gpu`, and compute-sanitizer where it is
-installed. What has been measured is written after every step, so that an interrupted run leaves the rest. Exits with 1
-where there is no GPU, or where a bit, a test or a step is wrong.
+The bits of cupy against native and times of both in turns on the same machine, of simulation, of clearing networks
+and of losses that spread through them, the device's ceilings, a cold and a warm start, the tests marked `gpu`, and
+compute-sanitizer where it is installed. What has been measured is written after every step, so that an interrupted run
+leaves the rest. Exits with 1 where there is no GPU, or where a bit, a test or a step is wrong.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import gpustress
 from gpustress import System, read_system
 from gpustress.backends import get_backend
-from gpustress.backends.base import ClearingOutcome, Outcome, Solution
+from gpustress.backends.base import ClearingOutcome, Outcome, Rule, Solution, SpreadOutcome
 from gpustress.backends.native import NativeBackend
+from gpustress.contagion import PLAIN_ROUNDS
+from gpustress.exposures import EquityShocks, Exposures
 from gpustress.job import Job, prepare
 from gpustress.obligations import Obligations
 from gpustress.schema import EFFECTS
@@ -40,6 +42,7 @@ from .networks import SIZES, random_network, random_shocks
 from .reference import PATHS, SEED, reference_system, reference_tables, system_of
 from .roofline import operations_of
 from .scaling import in_parts
+from .spreading import failing
 from .timing import in_turns, medians, seconds_of
 
 RESULTS = ROOT / "bench" / "results"
@@ -47,7 +50,12 @@ RANDOM_SYSTEMS = 20
 PATHS_OF_BITS = 1000
 PATHS_OF_TURNS = (PATHS, 10 * PATHS)
 TOOLS = ("memcheck", "racecheck", "synccheck", "initcheck")
-MEMORY = 4 << 30  # of the host, for clearing
+MEMORY = 4 << 30  # of the host, for work on networks
+CELLS = 1 << 40  # that losses may reach
+SPREADING: dict[Rule, int] = {
+    "threshold": 100_000,
+    "linear": 1_000,
+}  # shocks at most: few nodes fail, all lose something
 TAIL = 2000  # characters of a program's output that are kept
 
 # Seconds of a new process: to have everything imported and compiled for the CPU, to its first path, to its second.
@@ -69,6 +77,8 @@ from bench.reference import reference_system
 gpustress.simulate(reference_system(), paths=64, backend="cupy")
 net = random_network(200)
 gpustress.clear(net, random_shocks(net, 40), backend="cupy")
+gpustress.cascade(net, None, "each", backend="cupy")
+gpustress.debtrank(net, None, "each", backend="cupy")
 """
 
 
@@ -122,6 +132,63 @@ def different_clearings() -> dict[str, list[str]]:
                 ]
                 if wrong:
                     found[f"{nodes} nodes, {shocks} shocks, {solution}, {costs}"] = wrong
+    return found
+
+
+def spread_by(backend: Any, asked: tuple[Exposures, EquityShocks], rule: Rule) -> SpreadOutcome:
+    """What a backend makes of losses."""
+    outcome: SpreadOutcome = backend.spread(*asked, rule, PLAIN_ROUNDS, MEMORY, CELLS)
+    return outcome
+
+
+def failures(nodes: int, shocks: int, seed: int) -> tuple[Exposures, EquityShocks]:
+    """A network of which one node fails in each shock."""
+    net = random_network(nodes, seed)
+    return Exposures.of(net.claims, net.equity), EquityShocks.of(failing(nodes, shocks), net.equity)
+
+
+def different_spreads() -> dict[str, list[str]]:
+    """By network and rule, the arrays of what comes of losses in which cupy and native differ; as above."""
+    cupy, native = get_backend("cupy"), NativeBackend()
+    found = {}
+    for nodes in (3, 100, 1_000, 10_000):
+        for shocks in (1, 37, 1_000):
+            asked = failures(nodes, shocks, seed=shocks)
+            for rule in get_args(Rule):
+                ours, theirs = (spread_by(each, asked, rule) for each in (cupy, native))
+                wrong = [
+                    field.name
+                    for field in fields(SpreadOutcome)
+                    if field.name != "nodes"
+                    and getattr(ours, field.name).tobytes() != getattr(theirs, field.name).tobytes()
+                ]
+                if wrong:
+                    found[f"{nodes} nodes, {shocks} shocks, {rule}"] = wrong
+    return found
+
+
+def spreading_times(turns: int) -> dict[str, Any]:
+    """Microseconds a shock of cupy, and of native on all threads, by rule and nodes of a network; nodes reached."""
+    backends = {"cupy": get_backend("cupy"), "native": NativeBackend()}
+    found: dict[str, Any] = {}
+    for rule, most in SPREADING.items():
+        for nodes in SIZES:
+            shocks = min(nodes, most)
+            asked = failures(nodes, shocks, SEED)
+
+            def work(name: str, asked: tuple[Exposures, EquityShocks] = asked, rule: Rule = rule) -> float:
+                return seconds_of(lambda: spread_by(backends[name], asked, rule))
+
+            timed = {name: partial(work, name) for name in backends}
+            for one in timed.values():
+                one()
+            seconds = medians(in_turns(timed, turns))
+            found[f"{rule}, {nodes} nodes"] = {
+                "shocks": shocks,
+                "nodes_reached": len(spread_by(backends["native"], asked, rule).node) / shocks,
+                "us_per_shock": {name: second / shocks * 1e6 for name, second in seconds.items()},
+                "times_native": seconds["native"] / seconds["cupy"],
+            }
     return found
 
 
@@ -277,6 +344,8 @@ def main() -> None:
         "different_clearings": different_clearings,
         "times": partial(times, job, arguments.turns),
         "clearing_times": partial(clearing_times, arguments.turns),
+        "different_spreads": different_spreads,
+        "spreading_times": partial(spreading_times, arguments.turns),
         "roofline": partial(roofline, job, arguments.turns),
         "starts": starts,
         "tests": tests,
@@ -297,7 +366,7 @@ def main() -> None:
 def faults(report: dict[str, Any]) -> list[str]:
     """Steps that failed, or found something wrong."""
     failed = [name for name, found in report.items() if isinstance(found, dict) and "error" in found]
-    bits = ("different_bits", "different_clearings")
+    bits = ("different_bits", "different_clearings", "different_spreads")
     failed += [name for name in bits if name not in failed and report[name]]
     runs = {"tests": report["tests"], **report["sanitizer"]}
     return failed + [

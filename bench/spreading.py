@@ -88,6 +88,12 @@ def spreading_backends() -> list[str]:
     return [name for name in working if isinstance(get_backend(name), SpreadsLosses)]
 
 
+def failing(nodes: int, shocks: int) -> sparse.csr_array:
+    """The failures of single nodes, so many in all."""
+    who = np.linspace(0, nodes - 1, shocks).astype(int)
+    return sparse.csr_array((np.ones(shocks, dtype=bool), (np.arange(shocks), who)), shape=(shocks, nodes))
+
+
 def spreading(net: gs.Network, shocks: int, turns: int, peers: int) -> list[Spreading]:
     """Time every kind on a network, scipy and NumPy on `peers` of the shocks.
 
@@ -97,10 +103,7 @@ def spreading(net: gs.Network, shocks: int, turns: int, peers: int) -> list[Spre
         They do not agree.
     """
     nodes = len(net.names)
-    failing = np.linspace(0, nodes - 1, shocks).astype(int)
-    batch = sparse.csr_array(
-        (np.ones(shocks, dtype=bool), (np.arange(shocks), failing)), shape=(shocks, nodes)
-    )
+    batch = failing(nodes, shocks)
     few = batch[np.linspace(0, shocks - 1, min(peers, shocks)).astype(int)]
     scipy, found = ScipySpreading(net), []
     for kind in KINDS:

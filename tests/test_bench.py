@@ -169,6 +169,7 @@ def test_the_gpu_bench_says_that_there_is_no_gpu(tmp_path: Path) -> None:
         ("different_bits", {"reference_1": ["cause"]}, "different_bits"),
         ("different_bits", {"error": "OutOfMemoryError()"}, "different_bits"),
         ("different_clearings", {"3 nodes, 1 shocks, least, (0.7, 0.9)": ["round"]}, "different_clearings"),
+        ("different_spreads", {"3 nodes, 1 shocks, linear": ["value"]}, "different_spreads"),
         ("starts", {"error": "CalledProcessError()"}, "starts"),
     ],
 )
@@ -178,6 +179,7 @@ def test_the_gpu_bench_fails_by_whatever_is_wrong(step: str, found: dict[str, An
         "device": "",
         "different_bits": {},
         "different_clearings": {},
+        "different_spreads": {},
         "tests": passed,
         "sanitizer": {"found": False},
     }

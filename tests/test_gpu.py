@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from bench.reference import reference_system
 from bits import differing_arrays
 from build import Tables, examples
 from clearing_cases import ClearingCase, clearing_cases, differing_clearings, slow_circle
+from contagion_cases import differing_spreads, hit, in_chains, spreading_cases, then_far
 from cupy_host import differing, drawn, every_series, expected, program_of, same_bits, simulated
 from gpustress.backends.base import Block
 from gpustress.backends.cupy import CupyBackend
@@ -108,9 +110,46 @@ def test_networks_with_ranks_and_slow_circles_are_cleared_to_natives_bits() -> N
         assert differing_clearings(case, CupyBackend(), NativeBackend()) == [], name
 
 
-def test_the_default_backend_clears_on_the_gpu() -> None:
+def test_the_default_backend_clears_and_spreads_on_the_gpu() -> None:
     net = random_network(50)
     assert gs.clear(net, random_shocks(net, 5)).backend == "cupy"
+    assert gs.cascade(net, None, "each").backend == "cupy"
+    assert gs.debtrank(net, None, "each").backend == "cupy"
+
+
+@pytest.mark.parametrize("shocks", [1, 3, 100, 3000])
+@pytest.mark.parametrize("nodes", [5, 100, 1500])
+def test_losses_spread_through_networks_of_every_size_to_natives_bits(nodes: int, shocks: int) -> None:
+    for bears in (0.5, 1.0, 2.0):
+        assert differing_spreads(hit(nodes, shocks, bears), CupyBackend(), NativeBackend()) == []
+
+
+def test_losses_that_reach_all_few_or_nobody_spread_to_natives_bits() -> None:
+    cases = spreading_cases() | {"many in chains": in_chains(20_000, 20_000), "then far": then_far(3000)}
+    for name, case in cases.items():
+        assert differing_spreads(case, CupyBackend(), NativeBackend()) == [], name
+
+
+def test_all_devices_together_spread_losses_to_natives_bits(cupy: ModuleType) -> None:
+    numbers = tuple(range(cupy.cuda.runtime.getDeviceCount()))
+    assert differing_spreads(hit(1500, 2000), CupyBackend(numbers), NativeBackend()) == []
+
+
+def test_more_cells_than_may_be_are_refused_and_leave_no_memory_taken(pool: Any) -> None:
+    case = hit(300, 200)
+    asked = case.exposures, case.shocks, "linear", 256, 1 << 28
+    reached = len(NativeBackend().spread(*asked, 1 << 40).node)  # type: ignore[arg-type]
+    with pytest.raises(MemoryError):
+        CupyBackend().spread(*asked, reached - 1)  # type: ignore[arg-type]
+    gc.collect()
+    assert pool.used_bytes() == 0
+
+
+@pytest.mark.parametrize("megabytes", [2, 8, 32])
+def test_a_pool_with_a_limit_changes_no_bit_of_losses_that_spread(pool: Any, megabytes: int) -> None:
+    case = hit(1000, 400)
+    pool.set_limit(size=megabytes << 20)
+    assert differing_spreads(case, CupyBackend(), NativeBackend()) == []
 
 
 @pytest.mark.parametrize("megabytes", [2, 8, 32])
