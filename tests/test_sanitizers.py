@@ -44,7 +44,7 @@ FAULTS = [
     ("thread", "threads.h", "std::atomic<integer64> next{0};",
      "struct { integer64 value; integer64 fetch_add(int n) { return (value += n) - n; } } next{0};", "data race"),
     ("thread", "threads.h", "memory[i]->start", "memory[0]->start", "data race"),
-    ("address", "contagion.h", "i % WORD_BITS;\n    const int at = i / WORD_BITS;",
+    ("address", "reach.h", "i % WORD_BITS;\n    const int at = i / WORD_BITS;",
      "i % WORD_BITS;\n    const int at = i + WORD_BITS;", "use-after-poison"),
     ("address", "contagion.h", "cells.node[place] = i;", "cells.node[place + 1] = i;", "heap-buffer-overflow"),
     ("address", "clearing.h", "X(unpaid, n.obligations + 1)", "X(unpaid, n.obligations)", "use-after-poison"),
