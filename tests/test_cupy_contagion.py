@@ -80,6 +80,22 @@ def test_devices_and_parts_change_no_bit(numbers: tuple[int, ...], memory: int) 
     assert (len(parts(machine)) == len(case.shocks)) == (memory == 0)
 
 
+def test_no_more_pinned_memory_is_taken_than_may_be() -> None:
+    """Rounded up to powers of two, as CuPy has it, and where all shocks reach everybody."""
+    case, memory, taken = hit(shocks=150, bears=0.5), 200_000, []
+
+    class Watched(list[Any]):
+        def append(self, launch: Any) -> None:
+            taken.append(sum(size for _, size in machine.pinned))
+            super().append(launch)
+
+    with devices() as machine:
+        machine.launches = Watched()
+        assert differing_arrays(spread(case, memory=memory), expected(case)) == []
+    assert memory // 2 < max(taken) <= memory
+    assert len(taken) < 12
+
+
 def test_shocks_that_reach_few_are_soon_done_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """At first each is thought to reach all of the nodes, for two of which a part has room."""
     case = in_chains(nodes=240, shocks=200)

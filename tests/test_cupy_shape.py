@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build import examples
+from gpustress.backends.cupy.crowds import FEWEST_LANES, LANES, choose_crowds
 from gpustress.backends.cupy.shape import (
     MEMORY_SHARE,
     PART_BYTES,
@@ -153,3 +154,36 @@ def test_halving_takes_from_what_takes_more_and_ends_at_one_path_on_one_block() 
         seen.append((plan.items, plan.blocks))
         plan = plan.halved()
     assert seen == [(12, 8), (6, 8), (6, 4), (3, 4), (3, 2), (1, 2), (1, 1)]
+
+
+@examples(100)
+@given(
+    shocks=st.integers(1, 10**6),
+    of_part=st.integers(1, 10**6),
+    devices=st.integers(1, 4),
+    registers=st.integers(32, 128),
+    nodes=st.integers(1, 10**5),
+    free_bytes=st.integers(10**6, 10**11),
+    limits=any_limits,
+)
+def test_a_part_of_fewer_shocks_has_fewer_lanes_in_the_same_memory(
+    shocks: int, of_part: int, devices: int, registers: int, nodes: int, free_bytes: int, limits: Limits
+) -> None:
+    plan = choose_crowds(
+        shock_bytes=20 * nodes, group_bytes={lanes: 32 * nodes * lanes for lanes in LANES}, registers=registers,
+        shocks=shocks, devices=devices, free_bytes=free_bytes, part_bytes=PART_BYTES, limits=limits,
+    )  # fmt: skip
+    assert plan.fitted(plan.items).lanes == plan.lanes
+    part = plan.fitted(min(of_part, plan.items))
+    assert part.blocks * part.block_bytes <= plan.blocks * plan.block_bytes
+    assert part.block_bytes == plan.group_bytes[part.lanes]
+    assert min(plan.lanes, FEWEST_LANES) <= part.lanes <= plan.lanes
+    assert 1 <= part.blocks <= -(-min(of_part, plan.items) // part.lanes)
+
+
+def test_a_device_is_busy_also_with_the_few_shocks_of_which_a_part_has_room_for_all_cells() -> None:
+    plan = choose_crowds(
+        shock_bytes=1000, group_bytes={lanes: 3_600_000 * lanes for lanes in LANES}, registers=81, shocks=100_000,
+        devices=1, free_bytes=70 << 30, part_bytes=PART_BYTES, limits=H100,
+    )  # fmt: skip
+    assert (plan.lanes, plan.fitted(33).lanes, plan.fitted(33).blocks) == (32, 4, 9)
