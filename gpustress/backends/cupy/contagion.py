@@ -74,9 +74,7 @@ class Contagion(ShockWork):
         self.part_bytes = part_bytes
         self._job, self._left = job, most
         self._hits = np.diff(job["start"])
-        self._order = np.argsort(
-            -self._hits, kind="stable"
-        )  # what is claimed; also what has to be done again
+        self._order = np.argsort(-self._hits, kind="stable")  # of what is claimed, also again
         self._counts = np.full(self.items, -1)  # cells of each shock, once they are known
         self._expected = float(exposures.nodes)  # cells of a shock of which they are not
         self._found: list[Cells] = []
