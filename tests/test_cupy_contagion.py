@@ -20,6 +20,7 @@ from contagion_cases import (
     differing_spreads,
     hit,
     in_chains,
+    market,
     sales,
     spreading_cases,
     then_far,
@@ -227,5 +228,10 @@ def test_the_default_on_a_machine_with_a_gpu_spreads(monkeypatch: pytest.MonkeyP
                 ours, theirs = (sales(falls, rounds=rounds, **one) for one in (more, native))
                 for name in ("distress", "sold", "price_fall", "systemicness"):
                     assert same_bits(getattr(ours, name), getattr(theirs, name))
+            ours, theirs = (
+                list(gs.fire_sales_blocks(*market(), falls, block=1, **one)) for one in (more, native)
+            )
+            for mine, others in zip(ours, theirs, strict=True):
+                assert same_bits(mine.distress, others.distress)
         del ours, theirs, mine, others
     assert {device for device, *_ in parts(machine)} == {0, 1}
