@@ -78,12 +78,12 @@ class DebtRank:
     @property
     def impact(self) -> NDArray[np.float64]:
         """DebtRank R of each shock, (S,): the share of economic value that contagion distresses, without the shock."""
-        return self._contagion(self.weights)
+        return self._contagion(self.weights)[0]
 
     @property
     def aggregate_vulnerability(self) -> NDArray[np.float64]:
         """Share of all equity that contagion takes under each shock, (S,)."""
-        return self._contagion(self.equity / self.equity.sum())
+        return self._contagion(self.equity / self.equity.sum())[0]
 
     @property
     def vulnerability(self) -> NDArray[np.float64]:
@@ -91,21 +91,46 @@ class DebtRank:
         added = self.outcome.value - self._initial
         return sums_by(self.outcome.node, added, len(self.names)) / len(self.shocks)
 
-    def _contagion(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        added = (self.outcome.value - self._initial) * weights[self.outcome.node]
-        return sums_by(self.outcome.shock, added, len(self.shocks))
+    def _contagion(self, *weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """What contagion adds to distress under each shock, by each of some weights; some shocks at a time."""
+        outcome, (place, share) = self.outcome, self._hits
+        sums = [np.empty(len(self.shocks)) for _ in weights]
+        for first, end in outcome.parts():
+            start = outcome.start[first : end + 1]
+            cells, hits = slice(start[0], start[-1]), slice(*np.searchsorted(place, start[[0, -1]]))
+            added = outcome.value[cells].copy()
+            added[place[hits] - start[0]] -= share[hits]
+            group = np.repeat(np.arange(end - first), np.diff(start))
+            for of_all, weight in zip(sums, weights, strict=True):
+                of_all[first:end] = sums_by(group, added * weight[outcome.node[cells]], end - first)
+        return sums
+
+    @cached_property
+    def _hits(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Where those stand in the outcome whom the shock itself hits; the share of equity that each loses by it."""
+        outcome, nodes, places, there = self.outcome, len(self.names), [], []
+        for first, end in outcome.parts():
+            shocks, start = self.shocks.rows(first, end), outcome.start[first : end + 1]
+            group = np.repeat(np.arange(end - first), np.diff(start))
+            reached = group * nodes + outcome.node[start[0] : start[-1]]
+            hit = shocks.shock * nodes + shocks.node
+            place = np.searchsorted(reached, hit)
+            # Who is not there has lost next to nothing.
+            there.append(
+                reached.take(place, mode="clip") == hit if len(reached) else np.zeros(len(hit), bool)
+            )
+            places.append(start[0] + place)
+        with np.errstate(over="ignore"):  # a share of next to no equity; no more than 1 of it counts
+            share = np.minimum(1.0, self.shocks.loss / self.equity[self.shocks.node])
+        is_there = np.concatenate([np.empty(0, bool), *there])
+        return np.concatenate([np.empty(0, np.intp), *places])[is_there], share[is_there]
 
     @cached_property
     def _initial(self) -> NDArray[np.float64]:
-        """That of each node of the outcome."""
-        nodes, reached = len(self.names), self.outcome.shock * len(self.names) + self.outcome.node
-        hit = self.shocks.shock * nodes + self.shocks.node
-        place = np.searchsorted(reached, hit)
-        there = np.append(reached, -1)[place] == hit  # unless the loss is next to nothing
-        initial = np.zeros(len(reached))
-        with np.errstate(over="ignore"):  # a share of next to no equity; no more than 1 of it counts
-            share = self.shocks.loss / self.equity[self.shocks.node]
-        initial[place[there]] = np.minimum(1.0, share)[there]
+        """What each node of the outcome loses by the shock itself, a share of its equity."""
+        initial = np.zeros(len(self.outcome.node))
+        place, share = self._hits
+        initial[place] = share
         return initial
 
     def table(self) -> pa.Table:
@@ -120,12 +145,14 @@ class DebtRank:
 
     def summary(self) -> pa.Table:
         """What each shock does: a row for each (docs/results.md)."""
-        count = len(self.shocks)
+        impact, vulnerability = self._contagion(self.weights, self.equity / self.equity.sum())
         columns = {
-            "shock": np.arange(count),
-            "impact": self.impact,
-            "aggregate_vulnerability": self.aggregate_vulnerability,
-            "failures": np.bincount(self.outcome.shock[self.outcome.value >= 1.0], minlength=count),
+            "shock": np.arange(len(self.shocks)),
+            "impact": impact,
+            "aggregate_vulnerability": vulnerability,
+            "failures": np.diff(
+                np.searchsorted(np.flatnonzero(self.outcome.value >= 1.0), self.outcome.start)
+            ),
         }
         return pa.table(columns, schema=DEBTRANK_SUMMARY.arrow())
 

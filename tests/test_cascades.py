@@ -15,6 +15,7 @@ from scipy import sparse
 import gpustress as gs
 from build import examples
 from contagion_cases import EQUITY, HELD, IMPACT, market, owes, random_network, sales
+from gpustress.backends import base
 
 SEEDS = st.integers(0, 2**32)
 VARIANTS = pytest.mark.parametrize("variant", ["linear", "original"])
@@ -207,6 +208,28 @@ def test_linear_debtrank_is_the_limit_of_the_papers_equation(seed: int, heavy: f
                 break
             h = h + difference
         assert abs(distress[shock] - h).max() <= 1e-11
+
+
+def test_what_debtrank_tells_is_what_its_arrays_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many shocks are looked at some at a time: shocks of several nodes, of none, and of next to nothing among them."""
+    draws = np.random.default_rng(3)
+    debts = draws.random((12, 12)) * (draws.random((12, 12)) < 0.3) * (1.0 - np.eye(12))
+    net, equity = gs.Network.from_scipy(debts), draws.random(12) + 0.2
+    share = draws.random((9, 12)) * (draws.random((9, 12)) < 0.3)
+    share[4], share[6] = 0.0, 0.0
+    share[6, 2] = 1e-320
+    monkeypatch.setattr(base, "_PART", 20)
+    found = gs.debtrank(net, equity, share * equity)
+    assert len(list(found.outcome.parts())) > 3
+    added = found.distress - np.minimum(1.0, share)
+    assert found.impact == pytest.approx(added @ found.weights, abs=1e-15)
+    assert found.aggregate_vulnerability == pytest.approx(added @ (equity / equity.sum()), abs=1e-15)
+    assert found.vulnerability == pytest.approx(added.mean(axis=0), abs=1e-15)
+    assert found.initial == pytest.approx(np.minimum(1.0, share), abs=1e-15)
+    summary = found.summary()
+    assert summary["impact"].to_numpy().tolist() == found.impact.tolist()
+    assert summary["aggregate_vulnerability"].to_numpy().tolist() == found.aggregate_vulnerability.tolist()
+    assert summary["failures"].to_numpy().tolist() == found.failed.sum(axis=1).tolist()
 
 
 def test_without_caps_linear_debtrank_is_a_linear_solve() -> None:

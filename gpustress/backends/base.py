@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Solution = Literal["greatest", "least"]
 Rule = Literal["threshold", "once", "linear"]
 SeriesKind = Literal["cash", "flow", "measure", "factor", "estate"]
+_PART: Final = 1 << 17  # cells of an outcome that are looked at together
 
 
 @dataclass(frozen=True)
@@ -291,6 +292,15 @@ class SpreadOutcome:
     def shock(self) -> NDArray[np.int64]:
         """The shock of each of the R."""
         return np.repeat(np.arange(len(self.moving)), np.diff(self.start))
+
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """Ranges of shocks, from one to before another, that reach so few nodes together that a cache holds them."""
+        first, count = 0, len(self.moving)
+        while first < count:
+            most = np.searchsorted(self.start, self.start[first] + _PART, side="right") - 1
+            end = min(count, max(first + 1, int(most)))
+            yield first, end
+            first = end
 
     def dense(self, values: NDArray[Any], elsewhere: float = 0.0) -> NDArray[Any]:
         """`values` (R,) by shock and node, (S, N)."""
