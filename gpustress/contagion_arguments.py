@@ -34,11 +34,11 @@ def numbers(argument: str, value: Any) -> NDArray[np.float64]:
         It is none: numpy would drop an imaginary part, a mask and a date's unit without a word.
     """
     remedy = "Give an array of numbers."
-    if getattr(getattr(value, "dtype", None), "kind", "") in ("c", "m", "M") or np.ma.is_masked(value):
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("c", "m", "M", "V") or np.ma.is_masked(value):
         raise bad_argument(argument, value, "is no array of numbers", remedy)
     try:
         return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as fault:
+    except (TypeError, ValueError, OverflowError) as fault:
         raise bad_argument(argument, value, "is no array of numbers", remedy) from fault
 
 

@@ -29,17 +29,23 @@ def edges_of_matrix(matrix: Any, names: Any) -> tuple[pa.Table, list[str]]:
     InputError
         It is no square matrix of amounts, or there is another number of names.
     """
+    from .contagion_arguments import numbers  # which needs Network
+
+    remedy = "Give a sparse matrix of scipy's or a two-dimensional array of numbers."
+    entries_given = matrix if sparse.issparse(matrix) else numbers(MATRIX, matrix)
     try:
-        given = sparse.coo_array(matrix, dtype=np.float64)
+        given = sparse.coo_array(entries_given)
+        if given.dtype.kind not in "biuf":
+            raise TypeError(f"its entries are of the type {given.dtype}")
+        given = given.astype(np.float64)
     except (TypeError, ValueError) as error:
-        remedy = "Give a sparse matrix of scipy's or a two-dimensional array of numbers."
         raise bad_argument(
             MATRIX, type(matrix).__name__, f"is no matrix of numbers: {error}", remedy
         ) from error
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         remedy = "Give it a row and a column for each node."
         raise bad_argument(MATRIX, given.shape, "is not square", remedy)
-    labels = [str(i) for i in range(given.shape[0])] if names is None else list(names)
+    labels = _labels(names, given.shape[0])
     if len(labels) != given.shape[0]:
         remedy = f"Give one for each of the {given.shape[0]} rows of the matrix."
         raise bad_argument("names", labels, f"are {len(labels)} names", remedy)
@@ -49,6 +55,17 @@ def edges_of_matrix(matrix: Any, names: Any) -> tuple[pa.Table, list[str]]:
     nodes = pa.array(labels, pa.string())
     debtor, creditor = (nodes.take(pa.array(places[owed])) for places in entries.coords)
     return pa.table({"debtor": debtor, "creditor": creditor, "amount": entries.data[owed]}), labels
+
+
+def _labels(names: Any, count: int) -> list[str]:
+    if names is None:
+        return [str(i) for i in range(count)]
+    try:
+        labels = list(names)
+        pa.array(labels, pa.string())
+    except (TypeError, pa.ArrowException) as error:
+        raise bad_argument("names", names, "are no list of text", "Give a text for each node.") from error
+    return labels
 
 
 def _check_entries(entries: sparse.coo_array, labels: list[str]) -> None:

@@ -178,7 +178,7 @@ def test_entries_that_scipy_holds_twice_are_their_sum_without_a_warning() -> Non
     ("matrix", "names", "message"),
     [
         ([[0, 1]], None, "`matrix`: is not square"),
-        ("text", None, "`matrix`: is no matrix of numbers"),
+        ("text", None, "`matrix`: is no array of numbers"),
         ([[0, -1], [0, 0]], ["a", "b"], r"`matrix`, row 1, column `b`: is negative \(value -1.0\)"),
         ([[0, np.inf], [0, 0]], None, "`matrix`, row 1, column `1`: is not a finite number"),
         ([[0, 1e101], [0, 0]], None, "is too large"),
@@ -186,6 +186,15 @@ def test_entries_that_scipy_holds_twice_are_their_sum_without_a_warning() -> Non
         ([[0, 1], [0, 0]], ["a"], "`names`: are 1 names"),
         ([[0, 1], [0, 0]], ["a", "a"], "the same name as in row 1"),
         (-np.ones((9, 9)), None, "71 more: is negative"),
+        (np.array([[0, 1j], [0, 0]]), None, "`matrix`: is no array of numbers"),
+        (sparse.csr_array([[0, 1j], [0, 0]]), None, "`matrix`: is no matrix of numbers"),
+        (np.ma.masked_equal([[0, 1], [2, 0]], 2), None, "`matrix`: is no array of numbers"),
+        (np.array([[0, 5], [3, 0]], "m8[D]"), None, "`matrix`: is no array of numbers"),
+        (np.zeros((2, 2), [("amount", float)]), None, "`matrix`: is no array of numbers"),
+        ([[0, 10**400], [0, 0]], None, "`matrix`: is no array of numbers"),
+        (np.array([[0, None], [0, 0]], object), None, "`matrix`, row 1, column `1`: is not a finite number"),
+        ([[0, 1], [0, 0]], [1, 2], "`names`: are no list of text"),
+        ([[0, 1], [0, 0]], 7, "`names`: are no list of text"),
     ],
 )
 def test_a_matrix_at_fault_is_refused(matrix: Any, names: Any, message: str) -> None:
