@@ -320,5 +320,5 @@ def _as_cell(kind: Type, value: object) -> object | None:
             str(value).encode()
             return value
         return bool(value) if kind == "boolean" else float(value)  # type: ignore[arg-type]
-    except (OverflowError, UnicodeEncodeError):
+    except (OverflowError, TypeError, UnicodeEncodeError):  # TypeError: a timedelta64 is Real
         return None
