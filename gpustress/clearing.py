@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -21,7 +22,7 @@ from .network_result_schema import CLEARING, CLEARING_SUMMARY
 from .obligations import ACCURACY, Obligations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -263,6 +264,9 @@ def clear_blocks(
     if not whole and shocks is not None:
         remedy = "Leave it out: each item of `external_assets` is a block."
         raise bad_argument("shocks", shocks, "means nothing where blocks are given", remedy)
+    if not whole and not isinstance(external_assets, Iterable):
+        remedy = "Give a row of assets for each shock, or an iterable of such blocks."
+        raise bad_argument("external_assets", external_assets, "is no array of numbers", remedy)
     blocks: Iterable[Any] = (
         rows_at_a_time("external_assets", external_assets, size) if whole else external_assets  # type: ignore[assignment]
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from .arguments import one_of
+from .contagion_arguments import numbers
 from .errors import LISTED_ROWS, InputError, Problem, bad_argument, nearest, shown
 from .network_schema import LARGEST
 
@@ -64,13 +65,7 @@ def read_external_assets(net: Network, given: ArrayLike | None) -> NDArray[np.fl
         With every fault.
     """
     argument, nodes = "external_assets", len(net.names)
-    try:
-        array = np.array(net.external_assets if given is None else given, dtype=np.float64, ndmin=2)
-    except (TypeError, ValueError) as error:
-        remedy = f"Give a row of {nodes} numbers for each shock."
-        raise bad_argument(
-            argument, type(given).__name__, f"is no array of numbers: {error}", remedy
-        ) from error
+    array = np.atleast_2d(numbers(argument, net.external_assets if given is None else given))
     if array.ndim != 2 or array.shape[1] != nodes or len(array) == 0:
         remedy = f"Give a row of {nodes} numbers, one for each node, for each shock."
         raise bad_argument(argument, array.shape, "has the wrong shape", remedy)

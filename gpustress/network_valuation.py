@@ -17,7 +17,7 @@ from scipy import sparse
 
 from .arguments import one_of
 from .backends.base import Solution
-from .contagion_arguments import batch_of
+from .contagion_arguments import batch_of, numbers
 from .errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
 from .network import Network
 from .network_result_schema import VALUATION, VALUATION_SUMMARY
@@ -218,8 +218,8 @@ class _Custom:
         def worth(equity: Floats, external_assets: Floats) -> Floats:
             given = self._function(np.ascontiguousarray(equity.T), np.ascontiguousarray(external_assets.T))
             try:
-                share = np.asarray(given, dtype=np.float64)
-            except (TypeError, ValueError) as error:
+                share = numbers("valuation", given)
+            except InputError as error:
                 raise _bad_valuation(given, "gives no array of numbers") from error
             if share.shape != equity.T.shape:
                 raise _bad_valuation(share.shape, f"gives another shape than equity has, {equity.T.shape}")

@@ -154,3 +154,25 @@ def test_an_array_in_a_names_place_is_refused_as_a_wrong_name_is(function: Calla
     for other in (np.array(["net", "alpha"]), np.array([["full"]]), ["net"], {"net": 1}, 7):
         with pytest.raises(gs.InputError):
             function(other)
+
+
+def test_a_span_of_time_is_no_amount_of_a_table() -> None:
+    nodes = {"name": ["a", "b"], "external_assets": [np.timedelta64(3, "D"), 1.0]}
+    with pytest.raises(gs.InputError, match="row 1, column `external_assets`: is not a number"):
+        gs.Network({"debtor": ["a"], "creditor": ["b"], "amount": [1.0]}, nodes)
+
+
+@pytest.mark.parametrize(
+    "assets", [7, len, [1j, 0.0], np.ma.masked_equal([1.0, 2.0], 2.0), np.zeros(2, "m8[D]")]
+)
+def test_external_assets_that_are_no_numbers_are_refused(assets: Any) -> None:
+    net = gs.Network({"debtor": ["a"], "creditor": ["b"], "amount": [1.0]}, {"name": ["a", "b"]})
+    for ask in (gs.clear, lambda *given: list(gs.clear_blocks(*given))):
+        with pytest.raises(gs.InputError, match="`external_assets`"):
+            ask(net, assets)
+
+
+def test_a_valuation_that_gives_complex_numbers_is_refused() -> None:
+    net = gs.Network({"debtor": ["a"], "creditor": ["b"], "amount": [1.0]}, {"name": ["a", "b"]})
+    with pytest.raises(gs.InputError, match="gives no array of numbers"):
+        gs.value_network(net, valuation=lambda equity, assets: np.ones(equity.shape) * 1j)
