@@ -97,11 +97,13 @@ def tables_of_graph(graph: Any, weight: str) -> tuple[dict[str, list[Any]], dict
     Raises
     ------
     InputError
-        It is no directed graph.
+        It is no directed graph, or `weight` is no text.
     """
     if not hasattr(graph, "is_directed") or not graph.is_directed():
         remedy = "Give a DiGraph or MultiDiGraph, whose edges lead from debtor to creditor."
         raise bad_argument(GRAPH, graph, "is no directed graph of networkx's", remedy)
+    if not isinstance(weight, str):
+        raise bad_argument("weight", weight, "is no name of an attribute", 'Write text, such as "weight".')
     ends = list(graph.edges(data=True))
     edges = {
         "debtor": [str(debtor) for debtor, _, _ in ends],

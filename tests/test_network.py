@@ -225,6 +225,8 @@ def test_a_graph_at_fault_is_refused() -> None:
         gs.Network.from_networkx([[0, 1], [0, 0]])
     with pytest.raises(gs.InputError, match=r"`edges`, row 1, column `amount`: is empty"):
         gs.Network.from_networkx(networkx.DiGraph([(0, 1)]))
+    with pytest.raises(gs.InputError, match="`weight`: is no name of an attribute"):
+        gs.Network.from_networkx(networkx.DiGraph([(0, 1)]), ["owes"])  # type: ignore[arg-type]
 
 
 def test_without_networkx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
