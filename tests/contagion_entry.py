@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import cuda_standin
-from crowd_entry import Crowd, group_doubles, launch
+from crowd_entry import CrowdEntry, CrowdKernels
 from cuda_entry import UNSET, guarded, packed
-from cuda_standin import Standin
-from gpustress.backends.native import NativeBackend
 
 
-class ContagionEntry(NativeBackend):
-    """A backend whose kernels are the CUDA entry.
-
-    Parameters
-    ----------
-    crowd : Crowd
-    order, seed : str, int
-        As `Standin.launch` takes them.
-    standin : Standin, optional
-        By default that of kernels/.
-    """
-
-    def __init__(
-        self, crowd: Crowd, order: str = "forward", seed: int = 0, standin: Standin | None = None
-    ) -> None:
-        super().__init__(threads=1)
-        self._kernels = Entry(crowd, order, seed, standin or cuda_standin.kernels("contagion.cu"))
-
-
-@dataclass(frozen=True)
-class Entry:
+class Entry(CrowdKernels):
     """What NativeBackend calls of its compiled module to let losses spread."""
-
-    crowd: Crowd
-    order: str
-    seed: int
-    standin: Standin
 
     def contagion_bytes(self, _level: str, _exposures: dict[str, Any]) -> int:
         return 1
@@ -71,10 +42,16 @@ class Entry:
             packed("Contagion", job),
             packed("CellRoom", room | {"cells": cells, "taken": taken, "place": place}),
         )
-        doubles = group_doubles(self.standin, "gpustress_contagion_memory", exposures, self.crowd)
+        doubles = self.group_doubles("gpustress_contagion_memory", exposures)
         with guarded(self.crowd.blocks * doubles, zeroed=True) as memory:
             arguments = [*(each.tobytes() for each in structures), memory, bytes(ctypes.c_longlong(doubles))]
-            launch(self.standin, "gpustress_spread", self.crowd, arguments, self.order, self.seed)
+            self.launch("gpustress_spread", arguments)
         if taken[0] != job["cells"].sum():
             raise RuntimeError(f"{taken[0]} cells are taken for {job['cells'].sum()}")
         return room, place
+
+
+class ContagionEntry(CrowdEntry):
+    """A backend whose kernels are the CUDA entry."""
+
+    source, kernels = "contagion.cu", Entry

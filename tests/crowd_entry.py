@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+import cuda_standin
 from cuda_standin import Standin
 from gpustress.backends.cupy.crowds import LANES
+from gpustress.backends.native import NativeBackend
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,53 @@ CROWDS = (
 )
 
 
-def launch(
-    standin: Standin, entry: str, crowd: Crowd, arguments: Sequence[bytes], order: str, seed: int
-) -> None:
-    """Run an entry, with a double of shared memory for each thread."""
-    grid, threads = (crowd.blocks, 1, 1), (crowd.lanes, crowd.rows, 1)
-    standin.launch(entry, grid, threads, 8 * crowd.lanes * crowd.rows, arguments, order, seed)
+@dataclass(frozen=True)
+class CrowdKernels:
+    """What a backend calls of its compiled module, by an entry that works by crowds."""
+
+    crowd: Crowd
+    order: str
+    seed: int
+    standin: Standin
+
+    def launch(self, entry: str, arguments: Sequence[bytes]) -> None:
+        """Run an entry, with a double of shared memory for each thread."""
+        crowd = self.crowd
+        grid, threads = (crowd.blocks, 1, 1), (crowd.lanes, crowd.rows, 1)
+        shared = 8 * crowd.lanes * crowd.rows
+        self.standin.launch(entry, grid, threads, shared, arguments, self.order, self.seed)
+
+    def group_doubles(self, entry: str, structure: np.ndarray[Any, np.dtype[np.void]]) -> int:
+        """Doubles of state that a crowd needs, as the entry has it that says so."""
+        doubles = (ctypes.c_longlong * len(LANES))()
+        pointer = bytes(ctypes.c_void_p(ctypes.addressof(doubles)))
+        self.standin.launch(entry, (1, 1, 1), (1, 1, 1), 0, [structure.tobytes(), pointer])
+        return doubles[LANES.index(self.crowd.lanes)]
 
 
-def group_doubles(
-    standin: Standin, entry: str, structure: np.ndarray[Any, np.dtype[np.void]], crowd: Crowd
-) -> int:
-    """Doubles of state that a crowd needs."""
-    doubles = (ctypes.c_longlong * len(LANES))()
-    pointer = bytes(ctypes.c_void_p(ctypes.addressof(doubles)))
-    standin.launch(entry, (1, 1, 1), (1, 1, 1), 0, [structure.tobytes(), pointer])
-    return doubles[LANES.index(crowd.lanes)]
+class CrowdEntry(NativeBackend):
+    """A backend whose kernels are a CUDA entry.
+
+    Parameters
+    ----------
+    crowd : Crowd
+    order, seed : str, int
+        As `Standin.launch` takes them.
+    standin : Standin, optional
+        By default that of kernels/.
+
+    Attributes
+    ----------
+    source : str
+        The file with the entry.
+    kernels : type of CrowdKernels
+    """
+
+    source: str
+    kernels: type[CrowdKernels]
+
+    def __init__(
+        self, crowd: Crowd, order: str = "forward", seed: int = 0, standin: Standin | None = None
+    ) -> None:
+        super().__init__(threads=1)
+        self._kernels = self.kernels(crowd, order, seed, standin or cuda_standin.kernels(self.source))
