@@ -216,7 +216,8 @@ class _Custom:
         debtor = Obligations.of(net).debtor
 
         def worth(equity: Floats, external_assets: Floats) -> Floats:
-            given = self._function(np.ascontiguousarray(equity.T), np.ascontiguousarray(external_assets.T))
+            # copies, always: the transpose of one shock is contiguous, so that the function would write into the state
+            given = self._function(np.array(equity.T, order="C"), np.array(external_assets.T, order="C"))
             try:
                 share = numbers("valuation", given)
             except InputError as error:

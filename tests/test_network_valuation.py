@@ -476,3 +476,17 @@ def test_bad_input_is_refused_with_all_of_its_faults(arguments: Any, options: An
         gs.value_network(gs.Network(*AUTHORS_NETWORK), *arguments, **options)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_a_function_that_writes_into_what_it_is_given_changes_no_value() -> None:
+    def tidy(equity: Floats, _: Floats) -> Floats:
+        return (equity > 0.0).astype(float)
+
+    def untidy(equity: Floats, assets: Floats) -> Floats:
+        np.maximum(equity, 0.0, out=equity)
+        assets[:] = 1e9
+        return (equity > 0.0).astype(float)
+
+    net = ring(3, 0.1, 1.0)
+    shock = net.external_assets
+    assert (gs.value_network(net, shock, untidy).equity == gs.value_network(net, shock, tidy).equity).all()
