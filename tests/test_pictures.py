@@ -257,6 +257,18 @@ def test_convergence_takes_one_finite_number_a_path(ax):
         pictures.convergence([1.0], ax, statistic="median")
 
 
+@pytest.mark.parametrize("values", ["x", ["a"], [[1], [1, 2]], np.array([1j, 2.0]), [10**400]])
+def test_convergence_refuses_what_are_no_numbers(ax, values):
+    with pytest.raises(gs.InputError, match="`values`: is no array of numbers"):
+        pictures.convergence(values, ax)
+
+
+@pytest.mark.parametrize("level", [1, 2, float("nan"), "a", None, [0.9], True])
+def test_convergence_refuses_a_level_that_is_no_share(ax, level):
+    with pytest.raises(gs.InputError, match="`level`"):
+        pictures.convergence([1.0, 2.0], ax, statistic="value_at_risk", level=level)
+
+
 def test_a_share_converges_in_percent_and_stays_one(ax):
     pictures.convergence(np.arange(400) % 20 == 0, ax, what="alpha fails")
     low, high = np.array(list(band(ax.collections[0]).values())).T

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from ..arguments import one_of
+from ..contagion_arguments import numbers
 from ..errors import bad_argument
 from ..risk import expected_shortfall, value_at_risk
-from ..sampling import CONFIDENCE, mean_with_error, normal_deviate
+from ..sampling import CONFIDENCE, check_share, mean_with_error, normal_deviate
 from .style import COLOURS, amount_axis, label_ends, name_of, percent_axis, plain_axes
 
 if TYPE_CHECKING:
@@ -53,16 +55,18 @@ def convergence(
     Raises
     ------
     InputError
-        The values are not one finite number a path, or the statistic is unknown.
+        The values are not one finite number a path, the statistic is unknown or its level is not between 0 and 1.
     """
-    sample = np.asarray(values, dtype=np.float64)
+    sample = numbers("values", values)
     if sample.ndim != 1 or sample.size == 0 or not np.isfinite(sample).all():
         raise bad_argument("values", f"shape {sample.shape}", "has to hold one finite number a path",
                            "Give e.g. a row of `losses`.")  # fmt: skip
-    if statistic not in ("mean", "value_at_risk", "expected_shortfall"):
+    if not one_of(statistic, ("mean", "value_at_risk", "expected_shortfall")):
         raise bad_argument(
             "statistic", statistic, "is not known", "Take mean, value_at_risk or expected_shortfall."
         )
+    if statistic != "mean":
+        check_share("level", level)
     tail = 1.0 if statistic == "mean" else 1.0 - level  # the share of the paths that the figure rests on
     first = min(int(np.ceil(LEAST / tail)), sample.size)
     counts = np.unique(np.geomspace(first, sample.size, POINTS).astype(int))
