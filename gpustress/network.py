@@ -206,6 +206,8 @@ class Network:
         Raises
         ------
         InputError
+            `weight` names no attribute for amounts.
+        ImportError
             networkx is not installed.
         """
         from .network_conversions import graph_of

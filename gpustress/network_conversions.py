@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MATRIX: Final = "matrix"
 GRAPH: Final = "graph"
+RANK: Final = "rank"  # the edges' attribute
 _OF_NODES: Final = ("external_assets", "external_liabilities", "equity", "external_rank")
 
 
@@ -32,6 +33,11 @@ def edges_of_matrix(matrix: Any, names: Any) -> tuple[pa.Table, list[str]]:
     from .contagion_arguments import numbers  # which needs Network
 
     remedy = "Give a sparse matrix of scipy's or a two-dimensional array of numbers."
+    if hasattr(matrix, "columns") and list(matrix.columns) != list(getattr(matrix, "index", [])):
+        message = "has other names for its columns, or in another order, than for its rows"
+        raise bad_argument(
+            MATRIX, type(matrix).__name__, message, "Reindex it, with the debtors in the rows."
+        )
     entries_given = matrix if sparse.issparse(matrix) else numbers(MATRIX, matrix)
     try:
         given = sparse.coo_array(entries_given)
@@ -61,9 +67,11 @@ def _labels(names: Any, count: int) -> list[str]:
     if names is None:
         return [str(i) for i in range(count)]
     try:
+        if isinstance(names, str | set | frozenset):
+            raise TypeError("they are in no order")
         labels = list(names)
         pa.array(labels, pa.string())
-    except (TypeError, pa.ArrowException) as error:
+    except (TypeError, ValueError, pa.ArrowException) as error:
         raise bad_argument("names", names, "are no list of text", "Give a text for each node.") from error
     return labels
 
@@ -97,23 +105,30 @@ def tables_of_graph(graph: Any, weight: str) -> tuple[dict[str, list[Any]], dict
     Raises
     ------
     InputError
-        It is no directed graph, or `weight` is no text.
+        It is no directed graph, or `weight` names no attribute for amounts.
     """
     if not hasattr(graph, "is_directed") or not graph.is_directed():
         remedy = "Give a DiGraph or MultiDiGraph, whose edges lead from debtor to creditor."
         raise bad_argument(GRAPH, graph, "is no directed graph of networkx's", remedy)
-    if not isinstance(weight, str):
-        raise bad_argument("weight", weight, "is no name of an attribute", 'Write text, such as "weight".')
+    _check_weight(weight)
     ends = list(graph.edges(data=True))
     edges = {
         "debtor": [str(debtor) for debtor, _, _ in ends],
         "creditor": [str(creditor) for _, creditor, _ in ends],
         "amount": [attributes.get(weight) for _, _, attributes in ends],
-        "rank": [attributes.get("rank") for _, _, attributes in ends],
+        "rank": [attributes.get(RANK) for _, _, attributes in ends],
     }
     nodes = list(graph.nodes(data=True))
     columns = {name: [attributes.get(name) for _, attributes in nodes] for name in _OF_NODES}
     return edges, {"name": [str(node) for node, _ in nodes]} | columns
+
+
+def _check_weight(weight: Any) -> None:
+    remedy = 'Write text, such as "weight".'
+    if not isinstance(weight, str):
+        raise bad_argument("weight", weight, "is no name of an attribute", remedy)
+    if weight == RANK:
+        raise bad_argument("weight", weight, "holds an edge's rank, and no amount", remedy)
 
 
 def graph_of(network: Network, weight: str) -> Any:
@@ -121,9 +136,12 @@ def graph_of(network: Network, weight: str) -> Any:
 
     Raises
     ------
+    InputError
+        `weight` names no attribute for amounts.
     ImportError
         networkx is not installed.
     """
+    _check_weight(weight)
     try:
         import networkx
     except ImportError as error:
@@ -139,5 +157,5 @@ def graph_of(network: Network, weight: str) -> Any:
         name: getattr(network, name).tolist() for name in ("debtor", "creditor", "amount", "rank")
     }
     for debtor, creditor, amount, rank in zip(*ends.values(), strict=True):
-        graph.add_edge(network.names[debtor], network.names[creditor], **{weight: amount, "rank": rank})
+        graph.add_edge(network.names[debtor], network.names[creditor], **{weight: amount, RANK: rank})
     return graph

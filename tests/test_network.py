@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -195,6 +196,9 @@ def test_entries_that_scipy_holds_twice_are_their_sum_without_a_warning() -> Non
         (np.array([[0, None], [0, 0]], object), None, "`matrix`, row 1, column `1`: is not a finite number"),
         ([[0, 1], [0, 0]], [1, 2], "`names`: are no list of text"),
         ([[0, 1], [0, 0]], 7, "`names`: are no list of text"),
+        ([[0, 1], [0, 0]], {"a", "b"}, "`names`: are no list of text"),
+        ([[0, 1], [0, 0]], ["a", "\ud800"], "`names`: are no list of text"),
+        (pd.DataFrame([[0, 1], [0, 0]], ["a", "b"], ["b", "a"]), None, "has other names for its columns"),
     ],
 )
 def test_a_matrix_at_fault_is_refused(matrix: Any, names: Any, message: str) -> None:
@@ -227,6 +231,12 @@ def test_a_graph_at_fault_is_refused() -> None:
         gs.Network.from_networkx(networkx.DiGraph([(0, 1)]))
     with pytest.raises(gs.InputError, match="`weight`: is no name of an attribute"):
         gs.Network.from_networkx(networkx.DiGraph([(0, 1)]), ["owes"])  # type: ignore[arg-type]
+    for call in (
+        lambda: gs.Network.from_networkx(networkx.DiGraph(), "rank"),
+        lambda: gs.Network(EDGES, NODES).to_networkx("rank"),
+    ):
+        with pytest.raises(gs.InputError, match="`weight`: holds an edge's rank"):
+            call()
 
 
 def test_without_networkx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
