@@ -17,7 +17,7 @@ from .clearing_arguments import read_costs, read_external_assets
 from .errors import AccuracyError, bad_argument, nearest
 from .fictitious_default import FictitiousDefault, UnsettledError
 from .memory import budget, check_least
-from .network import Network
+from .network import check_network
 from .network_result_schema import CLEARING, CLEARING_SUMMARY
 from .obligations import ACCURACY, Obligations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from .network import Network
 
 Solver = Literal["auto", "fixed_point", "fictitious_default"]
 _SHOCK_BYTES: Final = (
@@ -97,7 +99,7 @@ class Clearing:
     @cached_property
     def recovery(self) -> NDArray[np.float64]:
         """What a node pays as a share of what it owes, (S, N); 1 where it owes nothing."""
-        due = Obligations.of(self.network).total.high
+        due = self.network.obligations.total.high
         return np.where(due > 0.0, self.payments / np.where(due > 0.0, due, 1.0), 1.0)
 
     def table(self) -> pa.Table:
@@ -126,7 +128,7 @@ class Clearing:
         pyarrow.Table
             shock, defaults, rounds, unpaid (currency), error_bound.
         """
-        due = Obligations.of(self.network).total.high
+        due = self.network.obligations.total.high
         columns = {
             "shock": np.arange(len(self.payments)),
             "defaults": self.defaulted.sum(axis=1),
@@ -200,7 +202,8 @@ def clear(
     and rescue in an interbank network", Management Science 59 (2013); seniority: Elsinger, "Financial networks, cross
     holdings, and limited liability", OeNB working paper 156 (2009). See docs/networks.md.
     """
-    shocks = read_external_assets(_network(net), external_assets)
+    check_network(net)
+    shocks = read_external_assets(net, external_assets)
     clearer = _Clearer.of(net, method, alpha, beta, solution, solver, backend, threads, devices, memory)
     clearer.check_memory()
     return clearer.clear(shocks)
@@ -245,7 +248,7 @@ def clear_blocks(
     InputError, AccuracyError
         As of `clear`; those about the shocks when their block has its turn, with rows of the block.
     """
-    _network(net)
+    check_network(net)
     clearer = _Clearer.of(net, method, alpha, beta, solution, solver, backend, threads, devices, memory)
     if shocks is not None:
         size = whole_number(shocks)
@@ -271,12 +274,6 @@ def clear_blocks(
         rows_at_a_time("external_assets", external_assets, size) if whole else external_assets  # type: ignore[assignment]
     )
     return (clearer.clear(read_external_assets(net, block)) for block in blocks)
-
-
-def _network(net: Any) -> Network:
-    if not isinstance(net, Network):
-        raise bad_argument("net", net, "is no Network", "Make one with Network(edges, nodes).")
-    return net
 
 
 @dataclass(frozen=True)
@@ -317,7 +314,7 @@ class _Clearer:
             raise bad_argument("backend", chosen.name, "does not clear networks", remedy)
         return _Clearer(
             net=net,
-            owed=Obligations.of(net),
+            owed=net.obligations,
             costs=costs,
             solution=solution,  # type: ignore[arg-type]
             solver=solver,  # type: ignore[arg-type]

@@ -12,13 +12,15 @@ from scipy import sparse
 from .arguments import whole_number
 from .errors import LISTED_ROWS, InputError, Problem, bad_argument, shown
 from .exposures import EquityShocks
-from .network import Network
+from .network import check_network
 from .network_schema import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from .network import Network
 
 EACH: Final = "each"
 SUM_OF_LARGEST: Final = 1e110  # more than a node's own amounts, of which none is above LARGEST, add up to
@@ -99,8 +101,7 @@ def read_equity(net: Network, equity: Any, *, above: bool) -> NDArray[np.float64
     ------
     InputError
     """
-    if not isinstance(net, Network):
-        raise bad_argument("net", net, "is no Network", "Make one with Network(edges, nodes).")
+    check_network(net)
     return by_node(
         "equity",
         net.equity if equity is None else equity,

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from .cells import Blame
-from .errors import InputError, InputWarning, Problem, report_rows, row_number
+from .errors import InputError, InputWarning, Problem, bad_argument, report_rows, row_number
 from .names import check_key, joint_codes, repeated_rows
 from .network_schema import EDGES, NODES
 from .references import nearest_known
@@ -23,6 +23,7 @@ from .tables import conform, floats, integers, places
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .obligations import Obligations
     from .result import Result
     from .system import System
 
@@ -108,6 +109,13 @@ class Network:
     def claims(self) -> sparse.csr_array:
         """What the node of the row is owed by the node of the column, over all ranks: CSR (N, N), read-only."""
         return _frozen_matrix(self.liabilities.T.tocsr())
+
+    @cached_property
+    def obligations(self) -> Obligations:
+        """What each node owes in each rank, as clearing sees it: one may clear a shock at a time."""
+        from .obligations import Obligations
+
+        return Obligations.of(self)
 
     @cached_property
     def digest(self) -> str:
@@ -276,6 +284,17 @@ class Network:
     def __repr__(self) -> str:
         """Count in a line what there is."""
         return f"<Network: {len(self.names)} nodes, {len(self.amount)} edges, {self.amount.sum():g} owed>"
+
+
+def check_network(net: Any) -> None:
+    """Refuse what is no network.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(net, Network):
+        raise bad_argument("net", net, "is no Network", "Make one with Network(edges, nodes).")
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

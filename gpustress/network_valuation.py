@@ -19,16 +19,18 @@ from .arguments import one_of
 from .backends.base import Solution
 from .contagion_arguments import batch_of, numbers
 from .errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
-from .network import Network
+from .network import check_network
 from .network_result_schema import VALUATION, VALUATION_SUMMARY
 from .network_schema import LARGEST
-from .obligations import DEFAULT_TOLERANCE, Obligations
+from .obligations import DEFAULT_TOLERANCE
 from .valuations import EisenbergNoe, Exact, Floats, Valuation, Worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
+
+    from .network import Network
 
 TOLERANCE: Final = 1e-12
 PLAIN_UPDATES: Final = 512  # after which a valuation that can be solved in another way is
@@ -94,7 +96,7 @@ class NetworkValuation:
     @cached_property
     def insolvent(self) -> NDArray[np.bool_]:
         """Whose equity is below 0 (by more than 1e-12 of what it owes), (S, N)."""
-        below: NDArray[np.bool_] = self.equity < -DEFAULT_TOLERANCE * Obligations.of(self.network).total.high
+        below: NDArray[np.bool_] = self.equity < -DEFAULT_TOLERANCE * self.network.obligations.total.high
         return below
 
     def table(self) -> pa.Table:
@@ -123,7 +125,7 @@ class NetworkValuation:
         pyarrow.Table
             shock, insolvent, written_down (currency), equity (currency), error_bound, updates.
         """
-        owed = Obligations.of(self.network).total.high
+        owed = self.network.obligations.total.high
         columns = {
             "shock": np.arange(len(self.equity)),
             "insolvent": self.insolvent.sum(axis=1),
@@ -180,8 +182,7 @@ def value_network(
     estimated: an equity y below the iterates that the valuation does not lower lies below the greatest solution
     (Tarski's theorem). See docs/networks.md.
     """
-    if not isinstance(net, Network):
-        raise bad_argument("net", net, "is no Network", "Make one with Network(edges, nodes).")
+    check_network(net)
     chosen = _valuation(valuation)
     shocks = _read(net, external_assets, solution, tolerance)
     map_ = _Map(net, chosen.on(net))
@@ -213,7 +214,7 @@ class _Custom:
         self._function = function
 
     def on(self, net: Network) -> Worth:
-        debtor = Obligations.of(net).debtor
+        debtor = net.obligations.debtor
 
         def worth(equity: Floats, external_assets: Floats) -> Floats:
             # copies, always: the transpose of one shock is contiguous, so that the function would write into the state
@@ -276,7 +277,7 @@ class _Map:
     """From equities (N, S) to equities: external assets and what claims are worth, less debts at face value."""
 
     def __init__(self, net: Network, worth: Worth):
-        owed = Obligations.of(net)
+        owed = net.obligations
         self.worth = worth
         self._sums, terms = _in_steps(owed.shares)
         self._due = owed.due.high[:, None]

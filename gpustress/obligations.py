@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -59,13 +58,7 @@ class Obligations:
 
     @staticmethod
     def of(network: Network) -> Obligations:
-        """Those of a network, which are kept as long as it is there: one may be cleared a shock at a time."""
-        if network not in _KNOWN:
-            _KNOWN[network] = Obligations._of(network)
-        return _KNOWN[network]
-
-    @staticmethod
-    def _of(network: Network) -> Obligations:
+        """Those of a network, made anew; `Network.obligations` keeps them."""
         nodes = len(network.names)
         owing = np.flatnonzero(network.external_liabilities)
         node = np.concatenate([network.debtor, owing])
@@ -123,6 +116,3 @@ class Obligations:
         """What each node receives (N,), each obligation being `met` (K,) to that share."""
         paid = DoubleDouble.of(self.amount) * met[self.obligation]
         return paid.sums(self.creditor, self.nodes)
-
-
-_KNOWN: WeakKeyDictionary[Network, Obligations] = WeakKeyDictionary()

@@ -23,7 +23,7 @@ from .clearing import clear
 from .contagion import linear_debtrank
 from .contagion_arguments import by_node
 from .errors import InputError, Problem
-from .obligations import DEFAULT_TOLERANCE, Obligations
+from .obligations import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from .network import Network
@@ -93,7 +93,7 @@ class RogersVeraart:
         cleared = clear(
             net, external_assets.T, "rogers_veraart", alpha=self.alpha, beta=self.beta, solution=solution
         )
-        owed, obligations = _Columns(net), Obligations.of(net)
+        owed, obligations = _Columns(net), net.obligations
         paid = owed.due * owed.met(np.ascontiguousarray(cleared.payments.T))
         equity = external_assets + obligations.shares @ paid - owed.total
         received = obligations.shares.sum(axis=1)[:, None]
@@ -310,7 +310,7 @@ class _Columns:
     """A network's obligations as columns: (N, 1) and (K, 1)."""
 
     def __init__(self, net: Network):
-        owed = Obligations.of(net)
+        owed = net.obligations
         self.debtor = owed.debtor
         self.total = owed.total.high[:, None]
         self.due, self.senior = owed.due.high[:, None], owed.senior.high[:, None]
