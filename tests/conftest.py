@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import gpustress as gs
+from cuda_standin import compiler
 from gpustress import cli
 from gpustress.backends import ENVIRONMENT_VARIABLE, BackendInfo
-from needs import require_backend
+from gpustress.backends.native import NativeBackend
+from needs import require, require_backend
 from sweeps import small_shards, swept
 
 # The bench's peer in Numba has to be right here, not fast: half of the time goes into making it fast.
@@ -62,6 +64,14 @@ def backend(request: pytest.FixtureRequest) -> str:
 def other_backend(request: pytest.FixtureRequest) -> str:
     """The name of each backend in turn that is not the reference."""
     return working_backend(request.param)
+
+
+@pytest.fixture(scope="session")
+def native() -> NativeBackend:
+    """Whose bits the CUDA entries have to give, where these can be built for the host too."""
+    require_backend(next(info for info in gs.backends() if info.name == "native"), "compiler")
+    require("compiler", compiler())
+    return NativeBackend(threads=1)
 
 
 @pytest.fixture(scope="session")

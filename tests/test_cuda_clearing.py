@@ -7,24 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import gpustress as gs
 from build import examples
 from clearing_cases import ClearingCase, clearing_cases, differing_clearings, lives_on_others, slow_circle
 from clearing_entry import ClearingEntry
 from crowd_entry import CROWDS, Crowd
-from cuda_standin import ORDERS, compiler
+from cuda_standin import ORDERS
 from gpustress.backends.native import NativeBackend
 from gpustress.obligations import ACCURACY, Obligations
-from needs import require, require_backend
 from static_networks import COSTS, Case, cases
-
-
-@pytest.fixture(scope="module")
-def native() -> NativeBackend:
-    info = next(info for info in gs.backends() if info.name == "native")
-    require_backend(info, "compiler")
-    require("compiler", compiler())
-    return NativeBackend(threads=1)
 
 
 @pytest.mark.parametrize(("crowd", "order"), list(zip(CROWDS, (*ORDERS, "random"), strict=True)), ids=str)

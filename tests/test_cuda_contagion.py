@@ -9,24 +9,14 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import cuda_standin
-import gpustress as gs
 from build import examples
 from contagion_cases import SpreadingCase, differing_spreads, hit, random_network, spreading_cases
 from contagion_entry import ContagionEntry, Entry
 from crowd_entry import CROWDS, Crowd
-from cuda_standin import ORDERS, compiler
+from cuda_standin import ORDERS
 from gpustress.backends import network_layout
 from gpustress.backends.native import NativeBackend
 from gpustress.exposures import EquityShocks, Exposures
-from needs import require, require_backend
-
-
-@pytest.fixture(scope="module")
-def native() -> NativeBackend:
-    info = next(info for info in gs.backends() if info.name == "native")
-    require_backend(info, "compiler")
-    require("compiler", compiler())
-    return NativeBackend(threads=1)
 
 
 @pytest.mark.parametrize(("crowd", "order"), list(zip(CROWDS, (*ORDERS, "random"), strict=True)), ids=str)

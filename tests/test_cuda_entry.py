@@ -10,16 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import build
-import gpustress as gs
 import strategies
 from build import Tables, examples
 from cuda_cases import differing, everything, on_points, slow_ring, tilted
 from cuda_entry import CudaEntry, Shape
-from cuda_standin import ORDERS, compiler
+from cuda_standin import ORDERS
 from gpustress.backends.base import Block
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
-from needs import require, require_backend
 
 Drawn = tuple[dict[str, Any], Tables]
 
@@ -32,14 +30,6 @@ SHAPES = (
     Shape(team=32, teams=1, blocks=1, shared=False),
     Shape(team=32, teams=3, blocks=2, shared=True),
 )
-
-
-@pytest.fixture(scope="module")
-def native() -> NativeBackend:
-    info = next(info for info in gs.backends() if info.name == "native")
-    require_backend(info, "compiler")
-    require("compiler", compiler())
-    return NativeBackend(threads=1)
 
 
 @examples(40)

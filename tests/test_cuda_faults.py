@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 import cuda_cases
-import gpustress as gs
 from broken_kernels import Barriers, BrokenKernels, Fault
 from clearing_cases import differing_clearings, just_enough, lives_on_others, random_case, ranked
 from clearing_entry import ClearingEntry
@@ -17,9 +16,8 @@ from contagion_entry import ContagionEntry
 from crowd_entry import Crowd
 from cuda_cases import differing, everything, on_points, tilted, write_offs
 from cuda_entry import CudaEntry, Shape
-from cuda_standin import Standin, compiler
+from cuda_standin import Standin
 from gpustress.backends.native import NativeBackend
-from needs import require, require_backend
 
 
 @dataclass(frozen=True)
@@ -197,11 +195,10 @@ EACH = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.sour
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Broken], BrokenKernels]:
+def broken(
+    native: NativeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Broken], BrokenKernels]:
     """A copy of a source with its faults in it, built once."""
-    info = next(info for info in gs.backends() if info.name == "native")
-    require_backend(info, "compiler")
-    require("compiler", compiler())
     built: dict[str, BrokenKernels] = {}
 
     def copy(kernel: Broken) -> BrokenKernels:
