@@ -68,12 +68,12 @@ def many(out: Path, memory: int, paths: str, keep: str) -> dict[str, object]:
 
 
 def large(out: Path, memory: int, series: str) -> dict[str, object]:
-    """Of two blocks as large as may be: one is computed while the other is written."""
+    """Of six blocks as large as may be: one is computed while another is written, which of two need not come about."""
     largest_blocks()
     system, record = flows(int(series))
     sweep(system, paths=64, out=out / "small", record=record)
     before = begin()
-    paths = shard_run.UNIT // 4 + 2 * block_paths(system, record, memory)
+    paths = shard_run.UNIT // 4 + 6 * block_paths(system, record, memory)
     sweep(system, paths=paths, out=out / "large", record=record, memory=memory)
     return {"here": resident("VmHWM") - before}
 
