@@ -211,11 +211,16 @@ def _csv_cells(column: pa.Array) -> pa.Array:
     return pc.fill_null(cells, "")
 
 
-def _read_parquet(path: Path, _: list[Problem]) -> pa.Table:
+def read_parquet(path: Path) -> pa.Table:
+    """Read a Parquet file that is closed on return; pyarrow's own `read_table` may close it a moment later."""
     from pyarrow import parquet
 
-    with path.open("rb") as file:
-        return _sound(parquet.ParquetFile(file).read())
+    with parquet.ParquetFile(path) as file:
+        return file.read()
+
+
+def _read_parquet(path: Path, _: list[Problem]) -> pa.Table:
+    return _sound(read_parquet(path))
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:

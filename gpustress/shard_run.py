@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .backends.base import Outcome, outcome_bytes
+from .files import read_parquet
 from .memory import check_least
 from .path_tables import ROW_GROUP, PathTable
 from .result_schema import STORED
@@ -146,8 +147,7 @@ def read_tally(place: Path, files: Mapping[str, str]) -> dict[str, pa.Table]:
     for name in files:
         folder, _, rest = name.partition("/")
         if folder == TALLIES:
-            with pq.ParquetFile(place / name) as file:
-                tables[rest.partition("/")[0]] = file.read()
+            tables[rest.partition("/")[0]] = read_parquet(place / name)
     return tables
 
 

@@ -25,6 +25,7 @@ from .compilation import compile_program
 from .drawing import MIXTURE
 from .errors import InputError, Problem, bad_argument, shown
 from .estimates import FIGURES, ScenarioRun
+from .files import read_parquet
 from .folders import check_writable, target_of, whole_folder
 from .path_tables import ROW_GROUP, PathTable
 from .result import MeasureResult, Result
@@ -151,7 +152,7 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
         if file_checksum(file) != checksum:
             raise _fault(name, "is not as it was written: its checksum differs", _AGAIN)
     system = read_system(place / SYSTEM)
-    scenarios = _read_table(place / "scenarios.parquet")
+    scenarios = read_parquet(place / "scenarios.parquet")
     coordinates = place / "coordinates.parquet"
     runs = tuple(ScenarioRun(**run) for run in manifest["runs"])
     if manifest["versions"]["gpustress"] == versions()["gpustress"]:
@@ -180,7 +181,7 @@ def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:
     return Result(
         system=system,
         scenario_table=scenarios,
-        coordinates=_read_table(coordinates) if coordinates.name in manifest["files"] else None,
+        coordinates=read_parquet(coordinates) if coordinates.name in manifest["files"] else None,
         runs=runs,
         seed=manifest["seed"],
         paths=manifest["paths"],
@@ -280,11 +281,6 @@ def _read_arrays(
                 array.reshape(-1)[start : start + table.num_rows] = values.to_numpy(zero_copy_only=False)
             start += table.num_rows
     return arrays
-
-
-def _read_table(file: Path) -> pa.Table:
-    with pq.ParquetFile(file) as parquet:
-        return parquet.read()
 
 
 def _places(values: pa.DictionaryArray) -> pa.Array:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .combination import combine
 from .errors import InputError, Problem, bad_argument
 from .estimates import Named, ScenarioRun, check_contagion
+from .files import read_parquet
 from .result_schema import STORED
 from .shard_run import read_tally
 from .sweep_files import (
@@ -161,8 +161,7 @@ class Sweep(Named):
         _verify(self.folder, dict(_files_of(manifest)))
 
     def _table(self, name: str) -> pa.Table:
-        with pq.ParquetFile(self.folder / f"{name}.parquet") as file:
-            return file.read()
+        return read_parquet(self.folder / f"{name}.parquet")
 
 
 def read_sweep(out: str | os.PathLike[str]) -> Sweep:
@@ -185,8 +184,8 @@ def read_sweep(out: str | os.PathLike[str]) -> Sweep:
     return Sweep(
         folder=place,
         system=read_system(place / SYSTEM),
-        scenario_table=pq.read_table(place / "scenarios.parquet"),
-        coordinates=pq.read_table(coordinates) if coordinates.name in manifest["files"] else None,
+        scenario_table=read_parquet(place / "scenarios.parquet"),
+        coordinates=read_parquet(coordinates) if coordinates.name in manifest["files"] else None,
         runs=tuple(ScenarioRun(**run) for run in manifest["runs"]),
         seed=manifest["seed"],
         paths=manifest["paths_done"],
