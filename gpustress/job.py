@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .arguments import whole_number
+from .arguments import names_in, whole_number
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
 from .drawing import AS_CONTRACTED, Drawing
@@ -109,7 +109,7 @@ def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ..
     InputError
     """
     check_system(system)
-    several = _names("effects", effects)
+    several = names_in("effects", effects)
     for effect in several:
         if effect not in EFFECTS:
             raise bad_argument("effects", effect, "is no kind of effects", nearest(str(effect), EFFECTS))
@@ -118,15 +118,6 @@ def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ..
             "effects", effects, "names none, or one twice", f"Choose from {', '.join(EFFECTS)}."
         )
     return several
-
-
-def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
-    """One name or several as a tuple."""
-    if isinstance(value, str):
-        return (value,)
-    if value is None or not isinstance(value, Iterable):
-        raise bad_argument(argument, value, "is no name, and no list of names", "Give names as text.")
-    return tuple(str(name) for name in value)
 
 
 def make_scenarios(system: System, scenarios: Any) -> Scenarios:
@@ -174,7 +165,7 @@ def parse_record(system: System, record: Sequence[str]) -> dict[str, Series]:
         "factor": system.factor_names,
     }
     series, problems = {}, []
-    for wanted in _names("record", record):
+    for wanted in names_in("record", record):
         kind, _, name = wanted.partition(":")
         if wanted == ESTATE:
             series[wanted] = Series("estate", 0)

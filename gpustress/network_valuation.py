@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from .arguments import one_of
+from .arguments import is_number, one_of
 from .backends.base import Solution
 from .contagion_arguments import batch_of, numbers
 from .errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
@@ -264,8 +264,7 @@ def _read(net: Network, given: Any, solution: str, tolerance: float) -> Floats:
     if not one_of(solution, known := get_args(Solution)):
         advice = nearest(str(solution), known)
         problems.append(Problem("solution", None, None, shown(solution), "is no solution", advice))
-    is_number = isinstance(tolerance, (int, float, np.integer, np.floating))
-    if not is_number or not 0.0 < tolerance <= 1e-3:
+    if not is_number(tolerance) or not 0.0 < tolerance <= 1e-3:
         advice = "Write a number above 0, at most 1e-3."
         problems.append(Problem("tolerance", None, None, shown(tolerance), "is out of range", advice))
     if problems:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .arguments import one_of, whole_number
+from .arguments import is_number, one_of, whole_number
 from .backends import AUTO
 from .errors import InputError, Problem, bad_argument, shown
 from .experiment import Change, Experiment, RunOptions
 from .plain_data import fields_as_json
 from .root_search import Found, Search
-from .sampling import CONFIDENCE, normal_deviate
+from .sampling import CONFIDENCE, check_share, normal_deviate
 from .schema import OPERATIONS
 from .statistic import read_statistic
 
@@ -234,7 +234,7 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
         remedy = "Write add or scale; the amount is 0 where nothing is changed."
         raise bad_argument("op", op, "does not go with several parameters", remedy)
     wrong = [Problem("parameter", None, None, shown(weight), f"`{name}` is moved by no finite number", _ADDRESS)
-             for name, weight in parameter.items() if not _is_number(weight)]  # fmt: skip
+             for name, weight in parameter.items() if not is_number(weight)]  # fmt: skip
     if wrong:
         raise InputError(wrong)
     return {str(name): float(weight) for name, weight in parameter.items()}, chosen
@@ -242,7 +242,7 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
 
 def _bounds(bounds: tuple[float, float], integral: bool) -> tuple[float, float]:
     pair = list(bounds) if isinstance(bounds, (tuple, list, np.ndarray)) else []
-    if len(pair) != 2 or not all(map(_is_number, pair)) or not float(pair[0]) < float(pair[1]):
+    if len(pair) != 2 or not all(map(is_number, pair)) or not float(pair[0]) < float(pair[1]):
         raise bad_argument(
             "bounds", bounds, "has to be two finite numbers in order", "Write e.g. (0.5, 5.0)."
         )
@@ -251,22 +251,14 @@ def _bounds(bounds: tuple[float, float], integral: bool) -> tuple[float, float]:
 
 
 def _check_numbers(target: float, points: int, confidence: float) -> None:
-    if not _is_number(target):
+    if not is_number(target):
         raise bad_argument("target", target, "has to be a finite number", "Write e.g. 0.0.")
     number = whole_number(points)
     if number is None or not 2 <= number <= MOST_POINTS:
         raise bad_argument(
             "points", points, "is no number of points", f"Write a whole number from 2 to {MOST_POINTS}."
         )
-    if not _is_number(confidence) or not 0.0 < confidence < 1.0:
-        raise bad_argument(
-            "confidence", confidence, "has to lie strictly between 0 and 1", "Write e.g. 0.95."
-        )
-
-
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+    check_share("confidence", confidence)
 
 
 def _answered(

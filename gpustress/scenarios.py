@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
-from .arguments import one_of
+from .arguments import is_number, one_of
 from .check import check_scenarios
 from .errors import InputError, Problem, bad_argument, shown
 from .parameters import BASE
@@ -294,15 +294,9 @@ def _is_address(address: object) -> bool:
     )
 
 
-def _finite(value: object) -> float | None:
+def _finite(value: Any) -> float | None:
     """`value` as a float, or None where it is not a finite number."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return None
-    try:
-        number = float(value) + 0.0  # one zero, not two
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) + 0.0 if is_number(value) else None  # one zero, not two
 
 
 def _from_sample(addresses: tuple[str, ...], values: NDArray[np.float64], op: str) -> Scenarios:

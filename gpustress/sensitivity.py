@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from .answer_schema import SENSITIVITIES, SENSITIVITY_STEPS
-from .arguments import one_of
+from .arguments import is_number, one_of
 from .backends import AUTO
 from .difference_quotients import chosen_step, ladder_of
 from .errors import InputError, Problem, bad_argument, nearest, shown
@@ -249,8 +247,7 @@ def _largest_steps(parameters: Sequence[str] | Mapping[str, float | None]) -> di
         return {str(name): None for name in parameters}
     wrong = []
     for name, step in parameters.items():
-        is_number = isinstance(step, (int, float, np.integer, np.floating)) and not isinstance(step, bool)
-        if step is not None and not (is_number and math.isfinite(step) and step > 0.0):
+        if step is not None and not (is_number(step) and step > 0.0):
             message = f"`{name}` has no positive, finite step"
             wrong.append(Problem("parameters", None, None, shown(step), message, "Write e.g. 0.1, or None."))
     if wrong:
