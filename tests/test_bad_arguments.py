@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import gpustress as gs
 from contagion_cases import owes
 from gpustress import pictures, report
-from made import made_result
+from made import made_result, made_system
 
 NET = owes("abc", ("a", "b", 10.0), ("b", "c", 8.0))
 RUN = made_result(effects=("first_round", "full"))
@@ -186,6 +186,21 @@ def test_a_span_of_time_is_no_amount_of_a_table() -> None:
     nodes = {"name": ["a", "b"], "external_assets": [np.timedelta64(3, "D"), 1.0]}
     with pytest.raises(gs.InputError, match="row 1, column `external_assets`: is not a number"):
         gs.Network({"debtor": ["a"], "creditor": ["b"], "amount": [1.0]}, nodes)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], ["a", "b"]])
+def test_masked_values_of_a_table_are_refused_and_not_taken_for_its_defaults(values: Any) -> None:
+    masked = np.ma.array(values, mask=[False, True])
+    nodes, entities = {"name": ["a", "b"]}, {"name": ["a", "b"], "cash": [1.0, 1.0]}
+    name, amount = ("external_assets", "credit_line") if values[0] == 1.0 else ("source", "role")
+    for table, make in (
+        ("nodes", lambda given: gs.Network(None, nodes | {name: given})),
+        ("entities", lambda given: made_system(2, entities=entities | {amount: given})),
+    ):
+        with pytest.raises(gs.InputError, match=f"`{table}`, column .*: some of its values are masked"):
+            make(masked)
+    filled = gs.Network(None, {"name": ["a", "b"], "external_assets": np.ma.array([1.0, 2.0])})
+    assert filled.external_assets.tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
