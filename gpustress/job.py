@@ -139,14 +139,25 @@ def check_paths(paths: int | None, factors: FactorPaths) -> int:
     """How many paths to run: `paths`, or as many as the factor table holds, or DEFAULT_PATHS."""
     if paths is None:
         return factors.paths or DEFAULT_PATHS
-    number = whole_number(paths)
-    if number is None or not 1 <= number <= MAX_PATHS:
-        raise bad_argument(
-            "paths", paths, "is no number of paths", f"Give a whole number from 1 to {MAX_PATHS}."
-        )
+    number = check_count("paths", paths)
     if factors.paths is not None and number > factors.paths:
         message = f"is more than the {factors.paths} that `factors=` holds"
         raise bad_argument("paths", number, message, "Give the table more paths, or run fewer.")
+    return number
+
+
+def check_count(argument: str, paths: int) -> int:
+    """A number of paths that can be run.
+
+    Raises
+    ------
+    InputError
+    """
+    number = whole_number(paths)
+    if number is None or not 1 <= number <= MAX_PATHS:
+        raise bad_argument(
+            argument, paths, "is no number of paths", f"Give a whole number from 1 to {MAX_PATHS}."
+        )
     return number
 
 
