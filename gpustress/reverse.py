@@ -13,10 +13,11 @@ import numpy as np
 from .arguments import is_number, one_of, whole_number
 from .backends import AUTO
 from .errors import InputError, Problem, bad_argument, shown
-from .experiment import Change, Experiment, RunOptions
+from .experiment import COLUMNS, Change, Experiment, RunOptions
 from .plain_data import fields_as_json
 from .root_search import Found, Search
 from .sampling import CONFIDENCE, check_share, normal_deviate
+from .scenarios import check_addresses
 from .schema import OPERATIONS
 from .statistic import read_statistic
 
@@ -196,6 +197,7 @@ def reverse_stress(
     integral = isinstance(parameter, str) and parameter.endswith(".fail_at")
     low, high = _bounds(bounds, integral)
     _check_numbers(target, points, confidence)
+    _check_periods(system.settings.periods, start=start, end=end)
     options = RunOptions(paths, seed, effects, backend, threads, devices, memory, factors)
     experiment = Experiment(system, scenarios, scenario, of, options, confidence)
 
@@ -205,7 +207,7 @@ def reverse_stress(
         offset = 1.0 if op == "scale" else 0.0
         return [Change(name, op, offset + point * weight, start, end) for name, weight in direction.items()]
 
-    experiment.check([moved(low), moved(high)], "bounds")
+    experiment.check([moved(low), moved(high)], {column: column for column in COLUMNS} | {"value": "bounds"})
     if isinstance(parameter, str) and op == "set":
         unstressed = experiment.current(moved(low)[0])
     else:
@@ -224,12 +226,13 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
     chosen = ("set" if single else "add") if op is None else op
     if not one_of(chosen, OPERATIONS):
         raise bad_argument("op", op, "is not an operation", "Write one of " + ", ".join(OPERATIONS) + ".")
-    if isinstance(parameter, str):
-        return {parameter: 1.0}, chosen
-    if not isinstance(parameter, Mapping) or not parameter:
+    if not single and (not isinstance(parameter, Mapping) or not parameter):
         raise bad_argument(
             "parameter", parameter, "is no address, and maps no addresses to numbers", _ADDRESS
         )
+    check_addresses("parameter", [parameter] if single else parameter, _ADDRESS)
+    if isinstance(parameter, str):
+        return {parameter: 1.0}, chosen
     if chosen == "set":
         remedy = "Write add or scale; the amount is 0 where nothing is changed."
         raise bad_argument("op", op, "does not go with several parameters", remedy)
@@ -237,7 +240,10 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
              for name, weight in parameter.items() if not is_number(weight)]  # fmt: skip
     if wrong:
         raise InputError(wrong)
-    return {str(name): float(weight) for name, weight in parameter.items()}, chosen
+    if not any(parameter.values()):
+        remedy = "Give one of them another number than 0."
+        raise bad_argument("parameter", dict(parameter), "is a direction that moves nothing", remedy)
+    return {name: float(weight) for name, weight in parameter.items()}, chosen
 
 
 def _bounds(bounds: tuple[float, float], integral: bool) -> tuple[float, float]:
@@ -247,7 +253,19 @@ def _bounds(bounds: tuple[float, float], integral: bool) -> tuple[float, float]:
             "bounds", bounds, "has to be two finite numbers in order", "Write e.g. (0.5, 5.0)."
         )
     low, high = float(pair[0]), float(pair[1])
-    return (float(math.ceil(low)), float(math.floor(high))) if integral else (low, high)
+    if not integral:
+        return low, high
+    if math.ceil(low) > math.floor(high):
+        raise bad_argument("bounds", bounds, "hold no period", "Write whole numbers, e.g. (0, 4).")
+    return float(math.ceil(low)), float(math.floor(high))
+
+
+def _check_periods(periods: int, **given: int | None) -> None:
+    for argument, period in given.items():
+        number = whole_number(period)
+        if period is not None and (number is None or not 0 <= number < periods):
+            remedy = f"Give a whole number from 0 to {periods - 1}, or None."
+            raise bad_argument(argument, period, "is no period", remedy)
 
 
 def _check_numbers(target: float, points: int, confidence: float) -> None:

@@ -252,7 +252,7 @@ def _of_failures(
         raise InputError(problems)
     everybody = ANYBODY in wanted
     places = tuple(i for i, name in enumerate(known) if everybody or name in wanted)
-    label = f"probability that {'anybody' if everybody else ' or '.join(map(str, wanted))} fails"
+    label = f"probability that {'anybody' if everybody else ' or '.join(dict.fromkeys(wanted))} fails"
     if horizon is not None:
         label += f" within {horizon:g} years"
     return Statistic(FAILURE, None, None, None, places, 0.0, horizon, label)
