@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -33,6 +33,16 @@ def is_number(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an integer that no double holds
         return False
+
+
+def has_utf8(text: str) -> bool:
+    """Whether a text has a UTF-8 form: half a surrogate pair has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_name(value: Any) -> TypeGuard[str]:
+    """Whether a value can be a name: text that is not empty and can be written down."""
+    return isinstance(value, str) and value != "" and has_utf8(value)
 
 
 def names_in(argument: str, value: Any) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE | re.ASCII)
 _DECIMAL = ((12, "T"), (9, "G"), (6, "M"), (3, "k"))
 LONGEST = 30  # characters of a number
 _ASSUMED_FREE = 2 * 10**9  # where the machine does not say

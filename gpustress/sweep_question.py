@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arguments import is_number, one_of
+from .arguments import is_name, is_number, one_of
 from .backends import arithmetic_of
 from .backends.base import Series
 from .book import Book, read_book
@@ -310,7 +310,7 @@ def conform_books(system: System, books: Mapping[str, Any] | None) -> dict[str, 
     if books is None:
         own = system.tables["positions"]
         return {"positions": own} if own.num_rows else {}
-    if not isinstance(books, Mapping) or not all(isinstance(name, str) and name for name in books):
+    if not isinstance(books, Mapping) or not all(map(is_name, books)):
         remedy = 'Write {"mine": positions}, with a table of positions for each name.'
         raise InputError([Problem("books", None, None, "", "has to map names to tables", remedy)])
     conformed: dict[str, pa.Table] = {}

@@ -134,6 +134,10 @@ NAMED: dict[str, Callable[[Any], object]] = {
     "simulate variance_reduction": lambda name: gs.simulate(SYSTEM, variance_reduction=name),
     "importance failure": gs.ImportanceSampling,
     "importance cause": lambda name: gs.ImportanceSampling("alpha", cause=name),
+    "estimate_sweep books": lambda name: gs.estimate_sweep(
+        SYSTEM, books=dict.fromkeys([str(name) + "\ud800"])
+    ),
+    "sample place": RUN.sample,
     "estimate_sweep keep": lambda name: gs.estimate_sweep(SYSTEM, keep=name),
     "claims holder": lambda name: gs.claims(SYSTEM, name),
     "grid op": lambda name: gs.Scenarios.grid({"flow.sales.scale": [1.0]}, op=name),
@@ -180,6 +184,13 @@ def test_an_integer_that_no_double_holds_is_refused_as_infinity_is(argument: str
     for number in (10**400, -(10**400), np.inf, -np.inf, np.nan):
         with pytest.raises(gs.InputError, match=f"`{argument}`"):
             NUMBERED[argument](number)
+
+
+@pytest.mark.parametrize("run", [RUN, gs.simulate(SYSTEM, paths=16, variance_reduction="importance:alpha")])
+@pytest.mark.parametrize("place", [-1, 2, 10**30, 0.0, True, None])
+def test_a_sample_is_of_a_run_that_is_there(run: gs.Result, place: Any) -> None:
+    with pytest.raises(gs.InputError, match="`place`: is no place of a run"):
+        run.sample(place)
 
 
 def test_a_span_of_time_is_no_amount_of_a_table() -> None:
