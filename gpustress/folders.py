@@ -36,16 +36,7 @@ def target_of(folder: str | os.PathLike[str], argument: str = "folder") -> Path:
         It is no path, or a file, or lies below one; its name is too long; or it is the working directory, or
         a folder that holds that.
     """
-    try:
-        text = os.fsdecode(folder)
-    except TypeError as error:
-        raise bad_argument(argument, folder, "is no path", _ELSEWHERE) from error
-    if not text:
-        raise bad_argument(argument, text, "is empty", _ELSEWHERE)
-    if "\0" in text or not has_utf8(text):
-        raise bad_argument(argument, text, "holds a character that has no place in a name", _ELSEWHERE)
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(text).parts):
-        raise bad_argument(argument, text, f"has a name longer than {LONGEST_NAME} bytes", _ELSEWHERE)
+    text = _path_text(folder, argument, _ELSEWHERE)
     try:
         target = Path(os.path.realpath(text))
         home = Path(os.path.realpath(os.getcwd())) if os.path.exists(os.curdir) else None
@@ -62,6 +53,41 @@ def target_of(folder: str | os.PathLike[str], argument: str = "folder") -> Path:
     if os.path.ismount(target):
         raise bad_argument(argument, text, "is a mount point, which can't be replaced", _ELSEWHERE)
     return target
+
+
+def check_page(path: str | os.PathLike[str], argument: str = "path") -> Path:
+    """The absolute path of a file that is to be written, or replaced, in a folder that is there.
+
+    Raises
+    ------
+    InputError
+        It is no path, or a folder; or its folder is not there or may not be written to.
+    """
+    remedy = "Name a file in a folder that is there and writable, e.g. report.html."
+    target = Path(_path_text(path, argument, remedy)).absolute()
+    try:
+        if target.is_dir():
+            raise bad_argument(argument, str(target), "is a folder", remedy)
+        os.rmdir(tempfile.mkdtemp(prefix=".gpustress-", dir=target.parent))
+    except OSError as error:
+        message = f"can't be written: {error.strerror}"
+        raise bad_argument(argument, str(target), message, remedy) from error
+    return target
+
+
+def _path_text(path: str | os.PathLike[str], argument: str, remedy: str) -> str:
+    """A path as text that a file system takes."""
+    try:
+        text = os.fsdecode(path)
+    except TypeError as error:
+        raise bad_argument(argument, path, "is no path", remedy) from error
+    if not text:
+        raise bad_argument(argument, text, "is empty", remedy)
+    if "\0" in text or not has_utf8(text):
+        raise bad_argument(argument, text, "holds a character that has no place in a name", remedy)
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(text).parts):
+        raise bad_argument(argument, text, f"has a name longer than {LONGEST_NAME} bytes", remedy)
+    return text
 
 
 def check_writable(target: Path, argument: str = "folder") -> None:

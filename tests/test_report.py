@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import re
 import subprocess
@@ -433,12 +434,47 @@ def test_the_same_result_gives_the_same_page(three_firms, tmp_path):
     check_figures(three_firms, one.read_text(encoding="utf-8"), find(three_firms))
 
 
-def test_a_page_that_can_not_be_written_leaves_nothing(three_firms, tmp_path, monkeypatch):
-    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, **asked: "a page")
+def never(*_, **__):
+    raise AssertionError
+
+
+def forbidden(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_page_that_can_not_be_written_is_refused_before_it_is_made(three_firms, tmp_path, monkeypatch):
+    monkeypatch.setattr("gpustress.report.page.report_html", never)
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="taken"):
-        three_firms.report(tmp_path / "taken")
-    assert os.listdir(tmp_path) == ["taken"]
+    (tmp_path / "file").write_text("mine")
+    below = ("taken", "nowhere/page.html", "file/page.html", "x" * 300, "\ud800", "\0")
+    for path in (*(tmp_path / name for name in below), "", None, 7, "/proc/nowhere"):
+        with pytest.raises(gs.InputError, match=r"`path`: .*Name a file in a folder that is there"):
+            three_firms.report(path)
+    monkeypatch.setattr("tempfile.mkdtemp", forbidden)
+    with pytest.raises(gs.InputError, match="`path`: can't be written: Permission denied"):
+        three_firms.report(tmp_path / "page.html")
+    assert sorted(os.listdir(tmp_path)) == ["file", "taken"]
+
+
+def test_a_full_disk_leaves_the_page_that_was_there(three_firms, tmp_path, monkeypatch):
+    monkeypatch.setattr("gpustress.report.page.report_html", lambda run, **asked: "a page")
+    three_firms.report(tmp_path / "page.html")
+    monkeypatch.setattr("os.replace", forbidden)
+    with pytest.raises(PermissionError):
+        three_firms.report(tmp_path / "page.html")
+    assert os.listdir(tmp_path) == ["page.html"]
+    assert (tmp_path / "page.html").read_text() == "a page"
+
+
+def test_the_command_refuses_a_folder_that_takes_no_page_before_it_works(
+    three_firms, tmp_path, call, monkeypatch
+):
+    three_firms.write(tmp_path / "out")
+    monkeypatch.setattr("gpustress.report.find", never)
+    monkeypatch.setattr("tempfile.mkdtemp", forbidden)
+    code, printed, told = call("report", tmp_path / "out")
+    assert (code, printed) == (2, "")
+    assert "`OUT`: can't be written: Permission denied" in told
 
 
 def test_the_command_writes_the_page_beside_the_result(three_firms, tmp_path, call, monkeypatch):
@@ -497,7 +533,13 @@ def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, m
     assert call("report", tmp_path / "out", "--reverse", tmp_path / "found.json")[0] == 0
     assert told == [Answer("flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, None)]
     (tmp_path / "other.json").write_text(json.dumps(found))
-    for wrong in ("other.json", "nothing.json"):
+    for number, text in enumerate((
+        "[" * 100_000, "[]", '{"parameter": 7}', "\xff", *(json.dumps(found | {"high": None} | wrong) for wrong in (
+            {"target": 10**400}, {"root": math.nan}, {"root": "much"}, {"root": [1.0]}, {"low": -math.inf},
+        )),
+    )):  # fmt: skip
+        (tmp_path / f"{number}.json").write_text(text, encoding="latin-1")
+    for wrong in ("other.json", "nothing.json", ".", *(f"{place}.json" for place in range(number + 1))):
         code, _, said = call("report", tmp_path / "out", "--reverse", tmp_path / wrong)
         assert (code, "`--reverse`" in said) == (2, True)
 

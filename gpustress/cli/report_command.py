@@ -49,11 +49,13 @@ def report(
     changes, on the same draws.
     """
     with reported(as_json):
+        from ..folders import check_page
         from ..store import REPORT, read_result
 
         result = read_result(out)
         heed_interrupt()
         page = os.path.join(out, REPORT)
+        check_page(page, "OUT")
         try:
             from ..report import answer_of_reverse, find, write_report
 

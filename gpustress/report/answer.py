@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import bad_argument
 
@@ -51,15 +52,25 @@ def answer_of_reverse(file: str | PathLike[str]) -> Answer:
     try:
         with open(file, encoding="utf-8") as stream:
             found = json.load(stream)
-        question = f"{found['parameter']}, at which the {found['statistic']} is {float(found['target']):,.6g}"
+        question = (
+            f"{found['parameter']}, at which the {found['statistic']} is {_finite(found['target']):,.6g}"
+        )
         root, low, high = (
-            None if found[key] is None else float(found[key]) for key in ("root", "low", "high")
+            None if found[key] is None else _finite(found[key]) for key in ("root", "low", "high")
         )
     except OSError as error:
         raise bad_argument(
             "--reverse", str(file), f"may not be read: {error.strerror}", "Name a file."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise bad_argument("--reverse", str(file), "is not what a reverse stress test found",
                            "Make it by `gpustress reverse ... --json > FILE`.") from error  # fmt: skip
     return Answer(question, root, low, high)
+
+
+def _finite(value: Any) -> float:
+    """A number of the file; JSON as Python reads it may hold some that are not finite."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number

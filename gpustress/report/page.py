@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from ..amounts import never_seen, unit_of
 from ..estimates import run_place
+from ..folders import check_page
 from ..result import check_result
 from ..summary import summarise
 from ..variance_reduction import check_plain
@@ -65,11 +65,14 @@ def write_report(
 
     Raises
     ------
+    InputError
+        `run` is no result, or `path` is no file that may be written.
     OSError
-        The file can't be written.
+        The disk is full.
     """
+    check_result(run)
+    target = check_page(path)
     text = report_html(run, answers=answers, findings=findings)
-    target = Path(path).absolute()
     handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
