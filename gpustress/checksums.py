@@ -41,10 +41,13 @@ def signed_json(manifest: Mapping[str, Any]) -> str:
 
 
 def read_json(file: Path) -> Any:
-    """What a JSON file holds; None where there is none, or it is no JSON."""
+    """What a JSON file holds; None where there is none, or it is no JSON.
+
+    A device or a pipe is no file: it may have no end.
+    """
     try:
-        return json.loads(file.read_bytes())
-    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
+        return json.loads(file.read_bytes()) if file.is_file() else None
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
 
 

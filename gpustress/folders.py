@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .arguments import has_utf8
-from .errors import bad_argument
+from .errors import InputError, Problem, bad_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,37 @@ def target_of(folder: str | os.PathLike[str], argument: str = "folder") -> Path:
     if os.path.ismount(target):
         raise bad_argument(argument, text, "is a mount point, which can't be replaced", _ELSEWHERE)
     return target
+
+
+def folder_at(folder: str | os.PathLike[str], remedy: str, argument: str = "folder") -> Path:
+    """The path of a folder that is to be read.
+
+    Raises
+    ------
+    InputError
+        It is no path, or there is no such folder, or it may not be read.
+    """
+    path = Path(_path_text(folder, argument, remedy))
+    if not os.path.isdir(path):
+        raise bad_argument(argument, str(folder), "is no folder", remedy)
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise bad_argument(argument, str(folder), "may not be read: permission denied", "Make it readable.")
+    return path
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Name the file of a folder that may not be read.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except PermissionError as error:
+        name, message = Path(error.filename or folder).name, "may not be read: permission denied"
+        raise InputError([Problem(name, None, None, "", message, "Make it readable.")]) from error
 
 
 def check_page(path: str | os.PathLike[str], argument: str = "path") -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from .errors import InputError, Problem, bad_argument
 from .files import FORMATS, find_files, read_table, write_table
+from .folders import folder_at
 from .network import Network
 from .network_schema import EDGES, NODES
 from .network_shocks import SHOCKS
@@ -52,14 +53,8 @@ def read_tables(
     problems : list of Problem
         Grows by every problem of the folder and of these files, and by required tables that are missing.
     """
-    path = Path(folder)
     try:
-        if not os.path.isdir(path):
-            raise bad_argument("folder", str(folder), "is no folder", "Name a folder that holds the tables.")
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise bad_argument(
-                "folder", str(folder), "may not be read: permission denied", "Make it readable."
-            )
+        path = folder_at(folder, "Name a folder that holds the tables.")
     except InputError as error:
         problems.extend(error.problems)
         return dict.fromkeys(schema.name for schema in schemas)

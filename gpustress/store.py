@@ -26,7 +26,7 @@ from .drawing import MIXTURE
 from .errors import InputError, Problem, bad_argument, shown
 from .estimates import FIGURES, ScenarioRun
 from .files import read_parquet
-from .folders import check_writable, target_of, whole_folder
+from .folders import check_writable, folder_at, readable, target_of, whole_folder
 from .path_tables import ROW_GROUP, PathTable
 from .result import MeasureResult, Result
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, STORED, SUMMARIES
@@ -132,12 +132,10 @@ def read_result(folder: str | os.PathLike[str]) -> Result:
         program that this version of gpustress makes of the stored system is not the one that was run, though
         the versions are the same.
     """
-    place = Path(folder)
+    place = folder_at(folder, "Name a folder that a run was written to.")
     try:
-        return _read_result(place, _read_manifest(place))
-    except PermissionError as error:
-        name = Path(error.filename or place).name
-        raise _fault(name, "may not be read: permission denied", "Make it readable.") from error
+        with readable(place):
+            return _read_result(place, _read_manifest(place))
     except (pa.ArrowException, LookupError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
@@ -290,10 +288,6 @@ def _places(values: pa.DictionaryArray) -> pa.Array:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    if not os.path.isdir(folder):
-        raise _fault(str(folder), "is no folder", "Name a folder that a run was written to.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise _fault(str(folder), "may not be read: permission denied", "Make it readable.")
     if not os.path.isfile(folder / MANIFEST):
         raise _fault(
             MANIFEST, f"is missing in {shown(str(folder))}", "Name a folder that a run was written to."

@@ -20,6 +20,7 @@ from .sweep_lock import LOCK
 
 FORMAT: Final = "gpustress sweep"
 FORMAT_VERSION: Final = 1  # of the folder's layout; rises when an older reader would misread it
+SWEPT: Final = "Name one that a sweep was written to."
 PLAN: Final = "plan.json"  # written first: whose folder it is
 MANIFEST: Final = "sweep.json"  # written last: what is in it
 SYSTEM: Final = "system"
@@ -206,7 +207,11 @@ class SweepFolder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _sync(target.parent.parent)
                 self._known.add(target.parent)
-            aside.replace(target)
+            try:
+                aside.replace(target)
+            except IsADirectoryError as error:
+                message = f"holds a folder `{name}`, where a file of the sweep belongs"
+                raise bad_argument("out", str(self.place), message, "Move it elsewhere first.") from error
             folders.add(target.parent)
         for folder in sorted(folders):
             _sync(folder)
@@ -343,9 +348,7 @@ def read_plan(place: Path) -> dict[str, Any]:
     """
     plan = read_json(place / PLAN)
     if not isinstance(plan, dict) or plan.get("format") != FORMAT:
-        raise bad_argument(
-            "out", str(place), "is no folder of a sweep", "Name one that a sweep was written to."
-        )
+        raise bad_argument("out", str(place), "is no folder of a sweep", SWEPT)
     if plan.get("format_version") != FORMAT_VERSION:
         message = "this version of gpustress does not read this format"
         remedy = f"Read it with the version that wrote it; this one reads format {FORMAT_VERSION}."

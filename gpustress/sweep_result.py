@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from .combination import combine
 from .errors import InputError, Problem, bad_argument
 from .estimates import Named, ScenarioRun, check_contagion
 from .files import read_parquet
+from .folders import folder_at, readable
 from .result_schema import STORED
 from .shard_run import read_tally
 from .sweep_files import (
@@ -23,6 +25,7 @@ from .sweep_files import (
     MANIFEST,
     RECORDS,
     STATUS,
+    SWEPT,
     SYSTEM,
     TALLIES,
     file_fault,
@@ -175,7 +178,30 @@ def read_sweep(out: str | os.PathLike[str]) -> Sweep:
     InputError
         There is no sweep, it is not whole yet, or a file is not as it was written.
     """
-    place = Path(out)
+    place = folder_at(out, SWEPT, "out")
+    with _readable(place):
+        return _read_sweep(place)
+
+
+@contextmanager
+def _readable(place: Path) -> Iterator[None]:
+    """Say of a folder of a sweep what may not be read, or is not what a sweep writes.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        with readable(place):
+            yield
+    except (pa.ArrowException, LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        message = f"does not fit the files beside it ({error})"
+        raise InputError([Problem(MANIFEST, None, None, "", message, _AGAIN)]) from error
+
+
+def _read_sweep(place: Path) -> Sweep:
     read_plan(place)
     manifest = _whole(place)
     files = _files_of(manifest)
@@ -228,10 +254,15 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
     InputError
         The folder is no sweep's.
     """
+    place = folder_at(out, SWEPT, "out")
+    with _readable(place):
+        return _status(place)
+
+
+def _status(place: Path) -> SweepStatus:
     from .checksums import read_json
     from .shards import Grid
 
-    place = Path(out)
     plan = read_plan(place)
     manifest = read_manifest(place)
     shards = len(Grid(**plan["grid"]))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from .check import check
 from .errors import InputError, Problem, bad_argument, nearest
 from .files import FORMATS, find_files, is_system_file, read_table, write_table
-from .folders import whole_folder
+from .folders import folder_at, readable, whole_folder
 from .loans import generated_flow_names
 from .notes import notes_on
 from .schema import REQUIRED, SCHEMAS
@@ -221,17 +220,10 @@ def read_system(folder: str | os.PathLike[str]) -> System:
     InputError
         With every problem of the folder, of its files and of what they hold.
     """
-    path = Path(folder)
-    if not os.path.isdir(path):
-        raise bad_argument("folder", str(folder), "is no folder", "Name a folder that holds a `system.toml`.")
+    path = folder_at(folder, "Name a folder that holds a `system.toml`.")
     problems: list[Problem] = []
-    try:
+    with readable(path):
         files = find_files(path, problems)
-        readable = os.access(path, os.R_OK | os.X_OK)
-    except PermissionError:
-        readable = False
-    if not readable:
-        raise bad_argument("folder", str(folder), "may not be read: permission denied", "Make it readable.")
     settings = None
     if SETTINGS_FILE not in files:
         remedy = "Write one, with the keys name, periods and periods_per_year."

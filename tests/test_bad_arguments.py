@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,25 @@ def test_an_integer_that_no_double_holds_is_refused_as_infinity_is(argument: str
 def test_a_sample_is_of_a_run_that_is_there(run: gs.Result, place: Any) -> None:
     with pytest.raises(gs.InputError, match="`place`: is no place of a run"):
         run.sample(place)
+
+
+READERS: list[Callable[[Any], object]] = [
+    gs.read_result, gs.read_sweep, gs.sweep_status, gs.read_system, gs.read_network,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_what_is_no_folder_is_refused_by_every_reader(read: Callable[[Any], object], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    others = [
+        tmp_path / "file",
+        tmp_path / "file" / "below",
+        tmp_path / "nowhere",
+        str(tmp_path).encode() + b"x",
+    ]
+    for other in (None, 7, [], "", "\0", "\ud800", "x" * 300, "/dev/null", *others):
+        with pytest.raises(gs.InputError, match=r"`(folder|out)`: (is no|is empty|holds a|has a name)"):
+            read(other)
 
 
 def test_a_span_of_time_is_no_amount_of_a_table() -> None:

@@ -271,6 +271,41 @@ def test_a_damaged_plan_is_one_clear_error(out):
         swept(out)
 
 
+@pytest.mark.parametrize("name", ["plan.json", "sweep.json"])
+@pytest.mark.parametrize("make", [lambda file: file.symlink_to(file.name), os.mkfifo, os.mkdir])
+def test_what_stands_for_a_file_and_is_none_is_one_clear_error(out, name, make):
+    os.remove(out / name)
+    make(out / name)
+    for read in (read_sweep, sweep_status) if name == "plan.json" else (read_sweep,):
+        with pytest.raises(InputError, match=r"no folder of a sweep|sweep\.json"):
+            read(out)
+
+
+@pytest.mark.parametrize("name", ["failures.parquet", "entities/00003.parquet", "sweep.json"])
+def test_a_folder_where_a_file_belongs_is_refused_and_nothing_in_it_lost(out, undisturbed, name):
+    os.remove(out / name)
+    (out / name / "mine").mkdir(parents=True)
+    with pytest.raises(InputError, match=rf"`out`: holds a folder `{name}`"):
+        swept(out)
+    assert (out / name / "mine").is_dir()
+    shutil.rmtree(out / name)
+    swept(out)
+    assert_same(out, undisturbed)
+
+
+@pytest.mark.parametrize("key", ["shards", "files", "runs"])
+def test_a_manifest_that_is_signed_and_means_nothing_is_one_clear_error(out, key):
+    for wrong in (None, 7, [7], {"a": 7}):
+        manifest = json.loads((out / "sweep.json").read_text()) | {key: wrong}
+        manifest["checksum"] = content_checksum(manifest)
+        (out / "sweep.json").write_text(json.dumps(manifest))
+        with pytest.raises(InputError, match=r"sweep\.json|is missing"):
+            read_sweep(out)
+        if key == "shards" and wrong in (None, 7):
+            with pytest.raises(InputError, match=r"sweep\.json"):
+                sweep_status(out)
+
+
 # --- whose folder ---
 
 
