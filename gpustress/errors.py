@@ -49,7 +49,7 @@ class Problem:
         if self.column is not None:
             place += f", column `{self.column}`"
         value = f" (value {self.value})" if self.value else ""
-        return f"{place}: {self.message}{value}. {self.remedy}"
+        return printable(f"{place}: {self.message}{value}. {self.remedy}")
 
 
 class InputError(ValueError):
@@ -148,6 +148,13 @@ def shown(value: object) -> str:
         text = f"a {type(value).__name__} too long to print"
     text = " ".join(line.strip() for line in text.splitlines())  # an array or a table prints several
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def printable(text: str) -> str:
+    """A text with a mark for each character that can't be seen: to a terminal it may be a command."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

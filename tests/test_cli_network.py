@@ -110,6 +110,25 @@ def test_cascade_and_debtrank_take_shocks_or_each_node(call, folder, tmp_path, g
     assert rank.table().num_rows == np.count_nonzero(rank.distress)
 
 
+@pytest.mark.parametrize("name", ["\x1b[31mred\x1b]0;title\x07", "a\0b", "two\nlines", "\u202eevil"])
+def test_a_name_gives_the_terminal_no_command(call, tmp_path, name):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "nodes.csv").write_text(f'name,external_assets\n"{name}",5\nb,5\n', encoding="utf-8")
+    edges = f'debtor,creditor,amount\n"{name}",b,2\n'
+    (tmp_path / "net" / "edges.csv").write_text(edges, encoding="utf-8")
+    seen = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    code, out, err = call("network", "cascade", tmp_path / "net")
+    assert (code, err) == (0, "")
+    assert seen in out
+    assert all(line.isprintable() for line in out.splitlines())
+    code, out, _ = call("network", "cascade", tmp_path / "net", "--json")
+    assert json.loads(out)["rows"][0]["node"] == name  # a machine gets the name itself
+    (tmp_path / "net" / "edges.csv").write_text(edges + f'"{name}","{name}",1\n', encoding="utf-8")
+    code, out, err = call("network", "cascade", tmp_path / "net")
+    assert code == 2
+    assert all(line.isprintable() for line in err.splitlines())
+
+
 def test_shocks_can_be_failures(call, folder, tmp_path):
     (tmp_path / "mine.csv").write_text("shock,node,fails\n0,a,true\n0,d,true\n1,c,true\n")
     told = json.loads(

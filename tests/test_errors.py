@@ -15,6 +15,15 @@ PROBLEMS = (
 )
 
 
+def test_what_an_error_prints_can_be_seen():
+    problem = Problem("a\x1b[31m", 1, "b\n\u202e", "c", "is of `\ud800`", "Write \0.")
+    assert (
+        str(problem)
+        == "`a\ufffd[31m`, row 2, column `b\ufffd\ufffd`: is of `\ufffd` (value c). Write \ufffd."
+    )
+    str(InputError([problem])).encode()
+
+
 @pytest.mark.parametrize(
     "handed_on", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy]
 )

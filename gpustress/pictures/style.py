@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ..amounts import unit_of
 from ..arguments import names_in, one_of
 from ..dates import period_label
-from ..errors import bad_argument, nearest
+from ..errors import bad_argument, nearest, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,9 +51,7 @@ def luminance(rgb: Sequence[float]) -> float:
 
 def name_of(name: str, longest: int = LONGEST) -> str:
     """A name as a picture shows it: no markup, no control characters, its middle left out where it is long."""
-    text = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
-    )
+    text = printable(name)
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     if len(text) + wide > longest:
         keep = longest // 2 if wide > len(text) // 2 else longest  # letters twice as wide as others
