@@ -17,6 +17,7 @@ import gpustress as gs
 from gpustress import clearing, contagion
 from gpustress.cli import network_command
 from gpustress.files import write_table
+from gpustress.threads import MOST_THREADS
 
 NODES = "name,external_assets,external_liabilities\na,12,9\nb,7,4\nc,6,4\nd,5,1\n"
 EDGES = "debtor,creditor,amount\na,b,4\nb,c,3\nc,a,3\nc,d,1\nd,a,2\n"
@@ -248,6 +249,10 @@ def test_shocks_that_have_no_meaning_are_refused(call, folder, command, shocks, 
         ("clear", ("--solution", "best"), "solution"),
         ("clear", ("--backend", "abacus"), "backend"),
         ("clear", ("--memory", "much"), "memory"),
+        *(
+            (command, ("--threads", MOST_THREADS + 1), "threads")
+            for command in ("clear", "cascade", "debtrank")
+        ),
         ("clear", ("--shocks", "nowhere.csv"), "--shocks"),
         ("cascade", ("--recovery", 1.5), "recovery"),
         ("debtrank", ("--variant", "lin"), "linear"),

@@ -11,7 +11,7 @@ import typer
 from .console import complain, print_json, reported
 from .interrupt import heed_interrupt
 from .numerals import real, whole
-from .options import Backend, Json
+from .options import Backend, Json, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +76,7 @@ def clear(
         str, typer.Option("--solution", metavar="S", help="greatest or least clearing vector.")
     ] = "greatest",
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -93,7 +94,7 @@ def clear(
             check_assets(given, net)
         options: dict[str, Any] = {"method": method, "alpha": alpha, "beta": beta, "solution": solution}
         assets = net.external_assets[None] if given is None else ShockedAssets(net.external_assets, given)
-        blocks = clear_blocks(net, assets, **options, backend=backend, memory=memory)
+        blocks = clear_blocks(net, assets, **options, backend=backend, threads=threads, memory=memory)
         tables = ({"clearing": one.table(), "clearing_summary": one.summary()} for one in blocks)
         work = _Work("clear", net, options, len(assets), ("unpaid", "all shocks"))
         _do(work, tables, out, as_json)
@@ -111,6 +112,7 @@ def cascade(
         ),
     ] = 0.0,
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -124,7 +126,7 @@ def cascade(
 
         net, given = _read(folder, shocks, out)
         batch, count = _of_equity(net, given)
-        blocks = cascade_blocks(net, None, batch, recovery, backend=backend, memory=memory)
+        blocks = cascade_blocks(net, None, batch, recovery, backend=backend, threads=threads, memory=memory)
         tables = ({"cascade_failures": one.failures(), "cascade_summary": one.summary()} for one in blocks)
         work = _Work("cascade", net, {"recovery": recovery}, count, ("loss", _shocks_called(given)))
         _do(work, tables, out, as_json)
@@ -137,6 +139,7 @@ def debtrank(
     shocks: ShockFile = None,
     variant: Annotated[str, typer.Option("--variant", metavar="V", help="linear or original.")] = "linear",
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -152,7 +155,7 @@ def debtrank(
         net, given = _read(folder, shocks, out)
         batch, count = _of_equity(net, given)
         options: dict[str, Any] = {"variant": variant}
-        blocks = debtrank_blocks(net, None, batch, **options, backend=backend, memory=memory)
+        blocks = debtrank_blocks(net, None, batch, **options, backend=backend, threads=threads, memory=memory)
         tables = ({"debtrank": one.table(), "debtrank_summary": one.summary()} for one in blocks)
         work = _Work("debtrank", net, options, count, ("impact", _shocks_called(given)))
         _do(work, tables, out, as_json)
