@@ -29,10 +29,10 @@ from gpustress import System, read_system
 from gpustress.backends import get_backend
 from gpustress.backends.base import ClearingOutcome, Outcome, Rule, Solution, SpreadOutcome
 from gpustress.backends.native import NativeBackend
-from gpustress.contagion import PLAIN_ROUNDS
-from gpustress.exposures import EquityShocks, Exposures
 from gpustress.job import Job, prepare
-from gpustress.obligations import Obligations
+from gpustress.networks.contagion import PLAIN_ROUNDS
+from gpustress.networks.exposures import EquityShocks, Exposures
+from gpustress.networks.obligations import Obligations
 from gpustress.schema import EFFECTS
 
 from .compiled import ROOT, SOURCES

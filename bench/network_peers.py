@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpustress import Network
-from gpustress.obligations import DEFAULT_TOLERANCE, Obligations
+from gpustress.networks.obligations import DEFAULT_TOLERANCE, Obligations
 
 AT_REST = 2.0**-51  # of what is due, as in gpustress: an update that moves no payment by more is the last
 NEVA_TOLERANCE = 1e-4  # that its timing is quoted for

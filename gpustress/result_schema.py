@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from .answer_schema import ANSWER_SCHEMAS
-from .network_result_schema import NETWORK_SCHEMAS
+from .answers.schema import ANSWER_SCHEMAS
+from .networks.result_schema import NETWORK_SCHEMAS
 from .result_columns import ResultColumn, ResultSchema
-from .sweep_schema import SHARD_SCHEMAS, SHARDS, SWEEP_SCHEMAS
+from .sweeps.schema import SHARD_SCHEMAS, SHARDS, SWEEP_SCHEMAS
 
 RESULT_SCHEMA_VERSION: Final = 1  # rises when a column is added, renamed or changes its meaning
 

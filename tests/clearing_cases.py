@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import gpustress as gs
 from bits import differing_arrays
 from gpustress.backends.base import ClearsNetworks, Solution
-from gpustress.obligations import Obligations
+from gpustress.networks.obligations import Obligations
 
 SOLUTIONS: tuple[Solution, ...] = get_args(Solution)
 

@@ -26,7 +26,7 @@ from build import examples
 from clearing_cases import late_defaults
 from gpustress.backends import network_layout
 from gpustress.backends.native import NativeBackend, levels
-from gpustress.obligations import Obligations
+from gpustress.networks.obligations import Obligations
 from kernel_driver import require_native
 from static_networks import COSTS, Case, cases
 

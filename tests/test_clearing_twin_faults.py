@@ -14,7 +14,7 @@ from clearing_cases import SOLUTIONS, clearing_cases
 from faults import Fault, broken
 from gpustress.backends.base import ClearsNetworks
 from gpustress.backends.numpy import NumpyBackend
-from gpustress.obligations import ACCURACY
+from gpustress.networks.obligations import ACCURACY
 from kernel_copies import COMPILER, kernels_with
 from needs import require
 

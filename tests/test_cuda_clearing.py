@@ -13,7 +13,7 @@ from clearing_entry import ClearingEntry
 from crowd_entry import CROWDS, Crowd
 from cuda_standin import ORDERS
 from gpustress.backends.native import NativeBackend
-from gpustress.obligations import ACCURACY, Obligations
+from gpustress.networks.obligations import ACCURACY, Obligations
 from static_networks import COSTS, Case, cases
 
 

@@ -16,7 +16,7 @@ from gpustress.backends import get_backend
 from gpustress.backends.base import ClearingOutcome, ClearsNetworks, Solution
 from gpustress.backends.cupy import CupyBackend, crowds
 from gpustress.backends.native import NativeBackend
-from gpustress.obligations import Obligations
+from gpustress.networks.obligations import Obligations
 from standin_cupy.machine import Machine
 
 ROOM = 1 << 24

@@ -29,7 +29,7 @@ from gpustress.backends.base import Block
 from gpustress.backends.cupy import CupyBackend
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
-from gpustress.obligations import Obligations
+from gpustress.networks.obligations import Obligations
 from needs import require_backend
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

@@ -12,8 +12,8 @@ import pytest
 
 import gpustress as gs
 from build import columns, entity, flow, scenario, small
-from gpustress.root_search import Search
-from gpustress.statistic import Estimate, estimate_of, paired_error
+from gpustress.answers.root_search import Search
+from gpustress.answers.statistic import Estimate, estimate_of, paired_error
 
 YEARS, DRIFT, VOLATILITY = 5, 0.03, 0.4
 

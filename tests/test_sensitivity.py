@@ -10,7 +10,7 @@ import pytest
 
 import gpustress as gs
 from build import entity, flow, small
-from gpustress.difference_quotients import Quotient, bias_at, chosen_step
+from gpustress.answers.difference_quotients import Quotient, bias_at, chosen_step
 
 YEARS, DRIFT, RATE = 4, 0.05, 0.08
 

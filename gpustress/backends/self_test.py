@@ -10,9 +10,9 @@ import numpy as np
 from scipy import sparse
 
 from ..compilation import compile_program
-from ..exposures import EquityShocks, Exposures
-from ..network import Network
-from ..obligations import ACCURACY, Obligations
+from ..networks.exposures import EquityShocks, Exposures
+from ..networks.network import Network
+from ..networks.obligations import ACCURACY, Obligations
 from ..system import System
 from .base import Block, ClearsNetworks, Outcome, Rule, Series, SpreadsLosses
 from .numpy import NumpyBackend

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..arguments import one_of
-from ..contagion_arguments import numbers
 from ..errors import bad_argument
+from ..networks.contagion_arguments import numbers
 from ..risk import expected_shortfall, value_at_risk
 from ..sampling import CONFIDENCE, check_share, mean_with_error, normal_deviate
 from .style import COLOURS, amount_axis, label_ends, name_of, percent_axis, plain_axes

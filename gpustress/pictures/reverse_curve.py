@@ -12,7 +12,7 @@ from .style import COLOURS, GREY, INK, amount_axis, name_of, percent_axis, plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..reverse import ReverseStress
+    from ..answers.reverse import ReverseStress
 
 
 def reverse_curve(

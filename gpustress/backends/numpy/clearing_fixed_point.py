@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ...obligations import DEFAULT_TOLERANCE
+from ...networks.obligations import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...obligations import Obligations
+    from ...networks.obligations import Obligations
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
