@@ -12,7 +12,7 @@ from scipy import sparse
 import gpustress as gs
 from bits import differing_arrays
 from gpustress.backends.base import Rule, SpreadsLosses
-from gpustress.networks.exposures import EquityShocks, Exposures
+from gpustress.exposures import EquityShocks, Exposures
 
 HELD = np.array([[60.0, 40.0, 10.0], [20.0, 80.0, 0.0]])
 EQUITY = np.array([22.0, 15.0])

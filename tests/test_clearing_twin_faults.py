@@ -14,7 +14,7 @@ from clearing_cases import SOLUTIONS, clearing_cases
 from faults import Fault, broken
 from gpustress.backends.base import ClearsNetworks
 from gpustress.backends.numpy import NumpyBackend
-from gpustress.networks.obligations import ACCURACY
+from gpustress.obligations import ACCURACY
 from kernel_copies import COMPILER, kernels_with
 from needs import require
 
@@ -22,7 +22,7 @@ CASES = tuple(clearing_cases().values())
 # In the reference, and in the kernels.
 TWINS = (
     (
-        Fault("a default is a lack of a tenth", "networks/obligations.py",
+        Fault("a default is a lack of a tenth", "obligations.py",
               "DEFAULT_TOLERANCE: Final = 1e-12", "DEFAULT_TOLERANCE: Final = 0.1"),
         Fault("a default is a lack of a tenth", "clearing_state.h",
               "constexpr double DEFAULT_TOLERANCE = 1e-12;", "constexpr double DEFAULT_TOLERANCE = 0.1;"),

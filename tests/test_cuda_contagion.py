@@ -16,7 +16,7 @@ from crowd_entry import CROWDS, Crowd
 from cuda_standin import ORDERS
 from gpustress.backends import network_layout
 from gpustress.backends.native import NativeBackend
-from gpustress.networks.exposures import EquityShocks, Exposures
+from gpustress.exposures import EquityShocks, Exposures
 
 
 @pytest.mark.parametrize(("crowd", "order"), list(zip(CROWDS, (*ORDERS, "random"), strict=True)), ids=str)

@@ -30,7 +30,7 @@ from gpustress.backends import get_backend, network_layout
 from gpustress.backends.base import Rule, SpreadOutcome, SpreadsLosses
 from gpustress.backends.cupy import CupyBackend, contagion, crowds
 from gpustress.backends.native import NativeBackend
-from gpustress.networks.exposures import EquityShocks, Exposures
+from gpustress.exposures import EquityShocks, Exposures
 from standin_cupy.machine import Machine
 
 registry: Any = importlib.import_module("gpustress.backends")  # gpustress.backends is a function too

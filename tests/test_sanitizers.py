@@ -27,7 +27,7 @@ from gpustress.backends import self_test
 from gpustress.backends.base import Block, Series, SpreadOutcome
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
-from gpustress.networks.exposures import EquityShocks, Exposures
+from gpustress.exposures import EquityShocks, Exposures
 from gpustress.program import Program
 from kernel_driver import KERNELS, DrivenKernels, DriverError, build_driver, over, require_native
 from needs import require

@@ -22,7 +22,7 @@ from contagion_cases import random_network
 from faults import Fault, broken, seed
 from gpustress.backends import get_backend, network_layout
 from gpustress.backends.base import Rule
-from gpustress.networks.exposures import EquityShocks, Exposures
+from gpustress.exposures import EquityShocks, Exposures
 from kernel_driver import KERNELS, compiled, strict_flags
 from needs import require
 

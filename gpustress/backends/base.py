@@ -13,8 +13,8 @@ from ..drawing import AS_CONTRACTED, Drawing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..networks.exposures import EquityShocks, Exposures
-    from ..networks.obligations import Obligations
+    from ..exposures import EquityShocks, Exposures
+    from ..obligations import Obligations
     from ..program import Program
 
 Solution = Literal["greatest", "least"]

@@ -12,8 +12,8 @@ from .kernel_source import constant, listed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..networks.exposures import EquityShocks, Exposures
-    from ..networks.obligations import Obligations
+    from ..exposures import EquityShocks, Exposures
+    from ..obligations import Obligations
 
 _TYPES: Final = {"double": np.float64, "index32": np.int32}
 

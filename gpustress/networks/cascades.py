@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..backends import AUTO
+from ..exposures import EquityShocks, Exposures, sums_by
 from .contagion import Asked, Spreader
 from .contagion_arguments import by_node, read_equity
-from .exposures import EquityShocks, Exposures, sums_by
 from .result_schema import CASCADE_FAILURES, CASCADE_SUMMARY
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from ..backends import AUTO, get_backend
 from ..backends.base import ClearingOutcome, ClearsNetworks, Solution, TellsLeast
 from ..errors import AccuracyError, bad_argument, nearest
 from ..memory import budget, check_least
+from ..obligations import ACCURACY, Obligations
 from .clearing_arguments import read_costs, read_external_assets
 from .fictitious_default import FictitiousDefault, UnsettledError
 from .network import check_network
-from .obligations import ACCURACY, Obligations
 from .result_schema import CLEARING, CLEARING_SUMMARY
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from scipy import sparse
 from ..arguments import rows_at_a_time, whole_number
 from ..backends import AUTO
 from ..errors import InputError, Problem, bad_argument, report_rows, shown
+from ..exposures import EquityShocks, Exposures
 from ..names import check_key
 from ..references import check_named
 from ..tables import conform, floats, places
 from .common_assets_schema import ASSETS, HOLDERS, HOLDINGS
 from .contagion import Spreader
 from .contagion_arguments import batch_of, is_batch, read_block
-from .exposures import EquityShocks, Exposures
 from .result_schema import FIRE_SALES, FIRE_SALES_SUMMARY
 
 if TYPE_CHECKING:

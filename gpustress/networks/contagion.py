@@ -13,9 +13,9 @@ from scipy.sparse.linalg import spsolve
 from ..backends import AUTO, get_backend
 from ..backends.base import SpreadOutcome, SpreadsLosses, TellsLeast
 from ..errors import bad_argument
+from ..exposures import EquityShocks, Exposures
 from ..memory import budget, check_least, free_memory
 from .contagion_arguments import CELL_BYTES, ShockRows, is_batch, read_block, read_shocks
-from .exposures import EquityShocks, Exposures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ..arguments import whole_number
 from ..errors import LISTED_ROWS, InputError, Problem, bad_argument, shown
-from .exposures import EquityShocks
+from ..exposures import EquityShocks
 from .network import check_network
 from .schema import LARGEST
 

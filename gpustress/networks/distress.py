@@ -13,9 +13,9 @@ from scipy import sparse
 from ..arguments import one_of
 from ..backends import AUTO
 from ..errors import bad_argument, nearest
+from ..exposures import EquityShocks, Exposures, sums_by
 from .contagion import Asked, Spreader
 from .contagion_arguments import SUM_OF_LARGEST, by_node, read_equity
-from .exposures import EquityShocks, Exposures, sums_by
 from .result_schema import DEBTRANK, DEBTRANK_SUMMARY
 from .schema import LARGEST
 

@@ -15,15 +15,15 @@ from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 from scipy.sparse.linalg import bicgstab, splu
 
-from .double_double import DoubleDouble
-from .obligations import DEFAULT_TOLERANCE
+from ..double_double import DoubleDouble
+from ..obligations import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from .obligations import Obligations
+    from ..obligations import Obligations
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -23,9 +23,9 @@ from .schema import EDGES, NODES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..obligations import Obligations
     from ..result import Result
     from ..system import System
-    from .obligations import Obligations
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -113,9 +113,10 @@ class Network:
     @cached_property
     def obligations(self) -> Obligations:
         """What each node owes in each rank, as clearing sees it: one may clear a shock at a time."""
-        from .obligations import Obligations
+        from ..obligations import Obligations
 
-        return Obligations.of(self)
+        edges = self.debtor, self.creditor, self.amount, self.rank
+        return Obligations.of(*edges, self.external_liabilities, self.external_rank)
 
     @cached_property
     def digest(self) -> str:

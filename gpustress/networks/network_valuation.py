@@ -18,9 +18,9 @@ from scipy import sparse
 from ..arguments import one_of
 from ..backends.base import Solution
 from ..errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
+from ..obligations import DEFAULT_TOLERANCE
 from .contagion_arguments import batch_of, numbers
 from .network import check_network
-from .obligations import DEFAULT_TOLERANCE
 from .result_schema import VALUATION, VALUATION_SUMMARY
 from .schema import LARGEST
 from .valuations import EisenbergNoe, Exact, Floats, Valuation, Worth

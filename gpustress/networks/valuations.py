@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..errors import InputError, Problem
+from ..obligations import DEFAULT_TOLERANCE
 from .clearing import clear
 from .contagion import linear_debtrank
 from .contagion_arguments import by_node
-from .obligations import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from .network import Network

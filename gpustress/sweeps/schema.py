@@ -1,4 +1,4 @@
-"""The columns of what is kept of a sweep's shard, and of the tables that a sweep gives beside those of a result."""
+"""The columns of what is kept of a sweep's shard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Final
 
 from ..result_columns import ResultColumn, ResultSchema
 
-_SCENARIO = ResultColumn("scenario", "string", "the run, as in `failures`")
 _RUN = ResultColumn("scenario", "category", "the run, as in `failures`")
 _ENTITY = ResultColumn("entity", "category", "an entity")
 _PATHS = ResultColumn("paths", "int64", "on how many paths of the shard")
@@ -17,81 +16,6 @@ _FIGURE = ResultColumn(
     "figure", "category", "total, npv or trough; lowest_liquidity or final_cash; loss; value (of a series)"
 )
 _PERIOD = ResultColumn("period", "int16", "of a series; else null")
-_ERROR = ResultColumn(
-    "standard_error", "float", "of the value, for sampling; null where one path cannot tell"
-)
-_SKETCH_ERROR = ResultColumn(
-    "sketch_error", "float", "the most by which the value is off for being read from a sketch; 0: exact"
-)
-
-SWEEP_SCHEMAS: Final = (
-    ResultSchema(
-        "sweep_measure_summary",
-        "The measures of a sweep: `measure_summary` with the error of its sketches.",
-        (
-            _SCENARIO,
-            ResultColumn("measure", "string", "a measure"),
-            ResultColumn("figure", "string", "total, npv, trough (currency) or payback (periods)"),
-            ResultColumn("statistic", "string", "as in `measure_summary`"),
-            ResultColumn("value", "float", "currency, periods or a share; null where no path pays back"),
-            _ERROR,
-            _SKETCH_ERROR,
-        ),
-    ),
-    ResultSchema(
-        "loss_summary",
-        "The books of a sweep: a row for each run, book, statistic and level.",
-        (
-            _SCENARIO,
-            ResultColumn("book", "string", "a book"),
-            ResultColumn("statistic", "string", "expected_loss, value_at_risk or expected_shortfall"),
-            ResultColumn("level", "float", "of the risk measure; null of the expected loss"),
-            ResultColumn("value", "float", "currency, at its value before the first period"),
-            _ERROR,
-            _SKETCH_ERROR,
-        ),
-    ),
-    ResultSchema(
-        "entity_summary",
-        "What entities hold in a sweep: a row for each run, entity and figure.",
-        (
-            _SCENARIO,
-            ResultColumn("entity", "string", "an entity"),
-            ResultColumn("figure", "string", "lowest_liquidity or final_cash, as in `entities`"),
-            ResultColumn("mean", "float", "currency"),
-            _ERROR,
-            ResultColumn("standard_deviation", "float", "over the paths; null where one path cannot tell"),
-            ResultColumn("least", "float", "over the paths, currency"),
-            ResultColumn("largest", "float", "over the paths, currency"),
-        ),
-    ),
-    ResultSchema(
-        "series_summary",
-        "Recorded series of a sweep: a row for each run, series, period and statistic.",
-        (
-            _SCENARIO,
-            ResultColumn("series", "string", "what was recorded, e.g. `cash:NAME`"),
-            ResultColumn("period", "int64", "a period"),
-            ResultColumn("statistic", "string", "mean, q05, q25, q50, q75 or q95"),
-            ResultColumn("value", "float", "its value in that period"),
-            _ERROR,
-            _SKETCH_ERROR,
-        ),
-    ),
-    ResultSchema(
-        "quantile",
-        "A quantile of a sweep, of whatever level: a row for each run, and each period of a series.",
-        (
-            _SCENARIO,
-            ResultColumn("period", "int64", "of a series; else null"),
-            ResultColumn(
-                "value", "float", "the smallest value that at least that share of paths stays at or below"
-            ),
-            _ERROR,
-            _SKETCH_ERROR,
-        ),
-    ),
-)
 
 _SHARD_TABLES: Final = (
     ResultSchema(

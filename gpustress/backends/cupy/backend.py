@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ...networks.exposures import EquityShocks, Exposures
-    from ...networks.obligations import Obligations
+    from ...exposures import EquityShocks, Exposures
+    from ...obligations import Obligations
     from ...program import Program
     from ..base import Rule, Solution
     from .work import Work

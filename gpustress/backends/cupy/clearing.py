@@ -14,7 +14,7 @@ from .structures import pack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...networks.obligations import Obligations
+    from ...obligations import Obligations
     from ..base import ClearingOutcome
     from .slab import Specification
 

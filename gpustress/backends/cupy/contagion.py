@@ -22,7 +22,7 @@ from .structures import pack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...networks.exposures import Exposures
+    from ...exposures import Exposures
     from .slab import Specification
 
 CELL: Final[dict[str, np.dtype[Any]]] = {

@@ -12,7 +12,7 @@ from .clearing_fixed_point import FixedPoint
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...networks.obligations import Obligations
+    from ...obligations import Obligations
     from ..base import Solution
 
 _AT_ONCE: Final = 1 << 21  # numbers (nodes x shocks) of an array that is worked on

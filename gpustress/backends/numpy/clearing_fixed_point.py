@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ...networks.obligations import DEFAULT_TOLERANCE
+from ...obligations import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...networks.obligations import Obligations
+    from ...obligations import Obligations
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

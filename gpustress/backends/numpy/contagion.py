@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from ...networks.exposures import EquityShocks, Exposures
+    from ...exposures import EquityShocks, Exposures
     from ..base import Rule
 
 THRESHOLD_TOLERANCE: Final = 1e-9  # a loss that exceeds equity by a smaller share of it is no failure
