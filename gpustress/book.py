@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from .arguments import one_of
+from .arguments import is_number, one_of
 from .check import check_positions
 from .errors import InputError, Problem, bad_argument, nearest
 from .job import check_system
@@ -131,12 +130,7 @@ def read_book(system: System, positions: Any = None) -> Book:
 
 def check_horizon(horizon: float | None) -> None:
     """Refuse a horizon that is not a positive number of years."""
-    if horizon is not None and not (
-        isinstance(horizon, (int, float, np.integer, np.floating))
-        and not isinstance(horizon, bool)
-        and math.isfinite(horizon)
-        and horizon > 0.0
-    ):
+    if horizon is not None and not (is_number(horizon) and horizon > 0.0):
         raise bad_argument(
             "horizon",
             horizon,

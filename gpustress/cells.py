@@ -281,6 +281,8 @@ def _arrow_column(values: Any) -> pa.ChunkedArray:
         return values
     if isinstance(values, str | bytes | Mapping | Set):
         raise TypeError(f"a `{type(values).__name__}` has no rows")
+    if np.ma.is_masked(values):  # Arrow takes what is masked for empty, and so for the default
+        raise ValueError("some of its values are masked")
     pandas = type(values).__module__.partition(".")[0] == "pandas"
     if hasattr(values, "__arrow_c_stream__") and not pandas:
         return pa.chunked_array(values)

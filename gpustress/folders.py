@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .arguments import has_utf8
 from .errors import bad_argument
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def target_of(folder: str | os.PathLike[str], argument: str = "folder") -> Path:
         raise bad_argument(argument, folder, "is no path", _ELSEWHERE) from error
     if not text:
         raise bad_argument(argument, text, "is empty", _ELSEWHERE)
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+    if "\0" in text or not has_utf8(text):
         raise bad_argument(argument, text, "holds a character that has no place in a name", _ELSEWHERE)
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(text).parts):
         raise bad_argument(argument, text, f"has a name longer than {LONGEST_NAME} bytes", _ELSEWHERE)

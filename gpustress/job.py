@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .arguments import whole_number
+from .arguments import names_in, whole_number
 from .backends.base import Block, Series, SeriesKind
 from .compilation import compile_program
 from .drawing import AS_CONTRACTED, Drawing
@@ -109,7 +109,7 @@ def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ..
     InputError
     """
     check_system(system)
-    several = _names("effects", effects)
+    several = names_in("effects", effects)
     for effect in several:
         if effect not in EFFECTS:
             raise bad_argument("effects", effect, "is no kind of effects", nearest(str(effect), EFFECTS))
@@ -118,15 +118,6 @@ def check_effects(system: System, effects: str | Sequence[str]) -> tuple[str, ..
             "effects", effects, "names none, or one twice", f"Choose from {', '.join(EFFECTS)}."
         )
     return several
-
-
-def _names(argument: str, value: str | Sequence[str]) -> tuple[str, ...]:
-    """One name or several as a tuple."""
-    if isinstance(value, str):
-        return (value,)
-    if value is None or not isinstance(value, Iterable):
-        raise bad_argument(argument, value, "is no name, and no list of names", "Give names as text.")
-    return tuple(str(name) for name in value)
 
 
 def make_scenarios(system: System, scenarios: Any) -> Scenarios:
@@ -148,14 +139,25 @@ def check_paths(paths: int | None, factors: FactorPaths) -> int:
     """How many paths to run: `paths`, or as many as the factor table holds, or DEFAULT_PATHS."""
     if paths is None:
         return factors.paths or DEFAULT_PATHS
-    number = whole_number(paths)
-    if number is None or not 1 <= number <= MAX_PATHS:
-        raise bad_argument(
-            "paths", paths, "is no number of paths", f"Give a whole number from 1 to {MAX_PATHS}."
-        )
+    number = check_count("paths", paths)
     if factors.paths is not None and number > factors.paths:
         message = f"is more than the {factors.paths} that `factors=` holds"
         raise bad_argument("paths", number, message, "Give the table more paths, or run fewer.")
+    return number
+
+
+def check_count(argument: str, paths: int) -> int:
+    """A number of paths that can be run.
+
+    Raises
+    ------
+    InputError
+    """
+    number = whole_number(paths)
+    if number is None or not 1 <= number <= MAX_PATHS:
+        raise bad_argument(
+            argument, paths, "is no number of paths", f"Give a whole number from 1 to {MAX_PATHS}."
+        )
     return number
 
 
@@ -174,7 +176,7 @@ def parse_record(system: System, record: Sequence[str]) -> dict[str, Series]:
         "factor": system.factor_names,
     }
     series, problems = {}, []
-    for wanted in _names("record", record):
+    for wanted in names_in("record", record):
         kind, _, name = wanted.partition(":")
         if wanted == ESTATE:
             series[wanted] = Series("estate", 0)

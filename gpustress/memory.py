@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from .arguments import whole_number
 from .errors import bad_argument
 
 _UNITS = {
@@ -22,7 +22,7 @@ _UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE | re.ASCII)
 _DECIMAL = ((12, "T"), (9, "G"), (6, "M"), (3, "k"))
 LONGEST = 30  # characters of a number
 _ASSUMED_FREE = 2 * 10**9  # where the machine does not say
@@ -46,8 +46,8 @@ def parse_size(size: str | int) -> int:
                 "memory", size, "is not a size", "Write a number and a unit, e.g. 512MB, 4GB or 2GiB."
             )
         number = int(Fraction(match[1]) * _UNITS[(match[2] or "").lower()])
-    elif hasattr(size, "__index__") and not isinstance(size, bool):
-        number = operator.index(size)
+    elif (bytes_given := whole_number(size)) is not None:
+        number = bytes_given
     else:
         raise bad_argument("memory", size, "is not a size", "Give bytes, or a text such as 4GB.")
     if number <= 0:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from .arguments import whole_number
 from .dependent_estimates import contagion_shares, curve_shares, failure_shares
 from .errors import bad_argument
 from .estimates import (
@@ -168,8 +169,17 @@ class Result(Named):
         Parameters
         ----------
         place : int
-            In `runs`.
+            In `runs`, from 0.
+
+        Raises
+        ------
+        InputError
+            There is no such run.
         """
+        number = whole_number(place)
+        if number is None or not 0 <= number < len(self.runs):
+            remedy = f"Give a whole number from 0 to {len(self.runs) - 1}."
+            raise bad_argument("place", place, "is no place of a run", remedy)
         if self.variance_reduction is None:
             return PathSample(self.paths)
         weights = None if self.weights is None else self.weights[place]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
+from .arguments import is_number
 from .errors import bad_argument
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ CONFIDENCE: Final = 0.95  # of intervals, unless the caller says otherwise
 
 def check_share(name: str, value: float) -> None:
     """Refuse an argument that does not lie strictly between 0 and 1."""
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value < 1.0:
+    if not is_number(value) or not 0.0 < value < 1.0:
         raise bad_argument(name, value, "has to lie strictly between 0 and 1", "Write a number such as 0.99.")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
-from .arguments import one_of
+from .arguments import is_name, is_number, one_of
 from .check import check_scenarios
 from .errors import InputError, Problem, bad_argument, shown
 from .parameters import BASE
@@ -205,7 +205,7 @@ def _checked_axes(axes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]
     for address, values in axes.items():
         listed = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
         numbers = [number for value in listed if (number := _finite(value)) is not None]
-        if not _is_address(address):
+        if not is_name(address):
             problems.append(Problem("axes", None, None, shown(address), "is not an address", _ADDRESS_REMEDY))
         elif not numbers or len(numbers) < len(listed):
             bad = next((value for value in listed if _finite(value) is None), values)
@@ -252,7 +252,7 @@ def _checked_sample(
     pairs: list[tuple[float, float]] = []
     for address, pair in bounds.items():
         numbers = [_finite(value) for value in pair] if isinstance(pair, (tuple, list, np.ndarray)) else []
-        if not _is_address(address):
+        if not is_name(address):
             problems.append(
                 Problem("bounds", None, None, shown(address), "is not an address", _ADDRESS_REMEDY)
             )
@@ -285,24 +285,32 @@ def _check_operation(op: str) -> None:
         raise bad_argument("op", op, "is not an operation", "Write one of " + ", ".join(OPERATIONS) + ".")
 
 
-def _is_address(address: object) -> bool:
-    """Whether it can be one: text that has a UTF-8 form."""
-    return (
-        isinstance(address, str)
-        and address != ""
-        and not any("\ud800" <= character <= "\udfff" for character in address)
-    )
+def check_addresses(argument: str, addresses: Iterable[object], remedy: str) -> list[str]:
+    """Texts that can be addresses, each there once.
+
+    Raises
+    ------
+    InputError
+        With every one that can't be, or is there twice.
+    """
+    problems, found = [], list[str]()
+    for address in addresses:
+        if not is_name(address):
+            problems.append(Problem(argument, None, None, shown(address), "is not an address", remedy))
+        elif address in found:
+            problems.append(
+                Problem(argument, None, None, shown(address), "stands there twice", "Name it once.")
+            )
+        else:
+            found.append(address)
+    if problems:
+        raise InputError(problems)
+    return found
 
 
-def _finite(value: object) -> float | None:
+def _finite(value: Any) -> float | None:
     """`value` as a float, or None where it is not a finite number."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return None
-    try:
-        number = float(value) + 0.0  # one zero, not two
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) + 0.0 if is_number(value) else None  # one zero, not two
 
 
 def _from_sample(addresses: tuple[str, ...], values: NDArray[np.float64], op: str) -> Scenarios:

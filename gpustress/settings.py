@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Final
 
+from .arguments import has_utf8
 from .errors import Problem, nearest, shown
 from .schema import REQUIRED, SETTINGS, Column
 
@@ -107,7 +108,7 @@ def _read(column: Column, value: object) -> object | None:
         return _date(value)
     if column.type == "string":
         return (
-            value if isinstance(value, str) and _storable(value) and (value or column.default == "") else None
+            value if isinstance(value, str) and has_utf8(value) and (value or column.default == "") else None
         )
     number = _number(column, value)
     if number is None or column.type == "float":
@@ -134,11 +135,6 @@ def _date(value: object) -> str | None:
         return datetime.date.fromisoformat(value).isoformat() if isinstance(value, str) else None
     except ValueError:
         return None
-
-
-def _storable(text: str) -> bool:
-    """Whether the text has a UTF-8 form: half a surrogate pair has none."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _fault(column: Column, value: object) -> str:

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import gpustress as gs
 from contagion_cases import owes
 from gpustress import pictures, report
-from made import made_result
+from made import made_result, made_system
 
 NET = owes("abc", ("a", "b", 10.0), ("b", "c", 8.0))
 RUN = made_result(effects=("first_round", "full"))
 SYSTEM = RUN.system
+AX = Figure().subplots()
 PARAMETERS = ["flow.sales.scale"]
 TOTALS = {"name": ["a", "b"], "owed": [1.0, 1.0], "due": [1.0, 1.0]}
 
@@ -34,12 +36,12 @@ OF_A_RESULT: dict[str, Callable[[Any], object]] = {
     "story": gs.story,
     "explain": gs.explain,
     "from_system": lambda run: gs.Network.from_system(SYSTEM, run, path=0, period=0),
-    "cascade_graph": lambda run: pictures.cascade_graph(run, None),
-    "failure_curves": lambda run: pictures.failure_curves(run, None),
-    "cash_fan": lambda run: pictures.cash_fan(run, None, "alpha"),
-    "measure_fan": lambda run: pictures.measure_fan(run, None, "net"),
-    "heat_map": lambda run: pictures.heat_map(run, None),
-    "loss_distribution": lambda run: pictures.loss_distribution(run, None),
+    "cascade_graph": lambda run: pictures.cascade_graph(run, AX),
+    "failure_curves": lambda run: pictures.failure_curves(run, AX),
+    "cash_fan": lambda run: pictures.cash_fan(run, AX, "alpha"),
+    "measure_fan": lambda run: pictures.measure_fan(run, AX, "net"),
+    "heat_map": lambda run: pictures.heat_map(run, AX),
+    "loss_distribution": lambda run: pictures.loss_distribution(run, AX),
     "find": report.find,
     "report_html": report.report_html,
 }
@@ -132,6 +134,10 @@ NAMED: dict[str, Callable[[Any], object]] = {
     "simulate variance_reduction": lambda name: gs.simulate(SYSTEM, variance_reduction=name),
     "importance failure": gs.ImportanceSampling,
     "importance cause": lambda name: gs.ImportanceSampling("alpha", cause=name),
+    "estimate_sweep books": lambda name: gs.estimate_sweep(
+        SYSTEM, books=dict.fromkeys([str(name) + "\ud800"])
+    ),
+    "sample place": RUN.sample,
     "estimate_sweep keep": lambda name: gs.estimate_sweep(SYSTEM, keep=name),
     "claims holder": lambda name: gs.claims(SYSTEM, name),
     "grid op": lambda name: gs.Scenarios.grid({"flow.sales.scale": [1.0]}, op=name),
@@ -143,8 +149,8 @@ NAMED: dict[str, Callable[[Any], object]] = {
     "debtrank variant": lambda name: gs.debtrank(NET, None, "each", variant=name),
     "value_network solution": lambda name: gs.value_network(NET, None, gs.EisenbergNoe(), solution=name),
     "reconstruct method": lambda name: gs.reconstruct(TOTALS, name),
-    "cash_fan entity": lambda name: pictures.cash_fan(RUN, None, name),
-    "failure_curves entities": lambda name: pictures.failure_curves(RUN, None, entities=[name]),
+    "cash_fan entity": lambda name: pictures.cash_fan(RUN, AX, name),
+    "failure_curves entities": lambda name: pictures.failure_curves(RUN, AX, entities=[name]),
     "system format": lambda name: SYSTEM.write("never", format=name),
 }
 
@@ -156,10 +162,56 @@ def test_an_array_in_a_names_place_is_refused_as_a_wrong_name_is(function: Calla
             function(other)
 
 
+NUMBERED: dict[str, Callable[[Any], object]] = {
+    "target": lambda number: gs.reverse_stress(SYSTEM, *PARAMETERS, bounds=(0.5, 2.0), target=number, measure="net"),
+    "bounds": lambda number: gs.reverse_stress(SYSTEM, *PARAMETERS, bounds=(0.5, number), target=0.0),
+    "parameter": lambda number: gs.reverse_stress(SYSTEM, {PARAMETERS[0]: number}, bounds=(0.5, 2.0), target=0.0),
+    "horizon": lambda number: gs.losses(RUN, horizon=number),
+    "parameters": lambda number: gs.sensitivities(SYSTEM, {PARAMETERS[0]: number}),
+    "reach": lambda number: gs.likeliest_point(SYSTEM, entity="any", reach=number),
+    "target_error": lambda number: gs.estimate_sweep(SYSTEM, target_error={"failure:alpha": number}),
+    "tolerance": lambda number: gs.value_network(NET, tolerance=number),
+    "density": lambda number: gs.reconstruct(TOTALS, "fitness", density=number),
+    "axes": lambda number: gs.Scenarios.grid({PARAMETERS[0]: [number]}),
+    "level": lambda number: gs.value_at_risk([1.0, 2.0], number),
+    "alpha": lambda number: gs.clear(NET, method="rogers_veraart", alpha=number),
+    "which": lambda number: gs.story(RUN, which=number),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", list(NUMBERED))
+def test_an_integer_that_no_double_holds_is_refused_as_infinity_is(argument: str) -> None:
+    for number in (10**400, -(10**400), np.inf, -np.inf, np.nan):
+        with pytest.raises(gs.InputError, match=f"`{argument}`"):
+            NUMBERED[argument](number)
+
+
+@pytest.mark.parametrize("run", [RUN, gs.simulate(SYSTEM, paths=16, variance_reduction="importance:alpha")])
+@pytest.mark.parametrize("place", [-1, 2, 10**30, 0.0, True, None])
+def test_a_sample_is_of_a_run_that_is_there(run: gs.Result, place: Any) -> None:
+    with pytest.raises(gs.InputError, match="`place`: is no place of a run"):
+        run.sample(place)
+
+
 def test_a_span_of_time_is_no_amount_of_a_table() -> None:
     nodes = {"name": ["a", "b"], "external_assets": [np.timedelta64(3, "D"), 1.0]}
     with pytest.raises(gs.InputError, match="row 1, column `external_assets`: is not a number"):
         gs.Network({"debtor": ["a"], "creditor": ["b"], "amount": [1.0]}, nodes)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], ["a", "b"]])
+def test_masked_values_of_a_table_are_refused_and_not_taken_for_its_defaults(values: Any) -> None:
+    masked = np.ma.array(values, mask=[False, True])
+    nodes, entities = {"name": ["a", "b"]}, {"name": ["a", "b"], "cash": [1.0, 1.0]}
+    name, amount = ("external_assets", "credit_line") if values[0] == 1.0 else ("source", "role")
+    for table, make in (
+        ("nodes", lambda given: gs.Network(None, nodes | {name: given})),
+        ("entities", lambda given: made_system(2, entities=entities | {amount: given})),
+    ):
+        with pytest.raises(gs.InputError, match=f"`{table}`, column .*: some of its values are masked"):
+            make(masked)
+    filled = gs.Network(None, {"name": ["a", "b"], "external_assets": np.ma.array([1.0, 2.0])})
+    assert filled.external_assets.tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(

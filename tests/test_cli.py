@@ -248,6 +248,36 @@ def test_bad_options_get_one_message_and_exit_2(call, folder, options, named):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("line", "table", "named"),
+    [
+        (("run", "--json"), "gpustress run", "Missing argument 'FOLDER'"),
+        (("run", "x", "--json", "--pahts", 1), "gpustress run", "No such option: --pahts"),
+        (("run", "x", "--paths", "many", "--json"), "gpustress run", "'many' is no whole number"),
+        (("check", "x", "y", "--json"), "gpustress check", "unexpected extra argument"),
+        (("network", "claer", "x", "--json"), "gpustress network", "No such command 'claer'"),
+        (("network", "clear", "--json"), "gpustress network clear", "Missing argument 'FOLDER'"),
+        (("rum", "--json"), "gpustress", "No such command 'rum'"),
+        (("--json",), "gpustress", "No such option: --json"),
+    ],
+)
+def test_a_line_that_can_not_be_read_is_a_problem_in_json_where_that_is_asked_for(call, line, table, named):
+    code, out, err = call(*line)
+    assert (code, err) == (2, "")
+    printed = json.loads(out)
+    assert printed["ok"] is False
+    (problem,) = printed["problems"]
+    assert problem["table"] == table
+    assert named in problem["message"]
+    assert problem["remedy"] == f"See `{table} --help`."
+
+
+def test_what_stands_behind_two_dashes_asks_for_no_json(call):
+    code, out, err = call("check", "--", "x", "--json")
+    assert (code, out) == (2, "")
+    assert "unexpected extra argument" in err
+
+
 def numeric_options():
     """Command and option of every option that is a number or several, and whether these are whole."""
     found, root = [], typer.main.get_command(app)
@@ -415,6 +445,7 @@ def shell(line, *arguments):
 def test_closed_and_full_streams_keep_the_exit_code(folder, tmp_path, redirected):
     assert shell(f'"$@" {redirected}', "check", tmp_path / "nonexist")[0] == 2
     assert shell(f'"$@" {redirected}', "check", "--nonexist")[0] == 2
+    assert shell(f'"$@" {redirected}', "check", "--nonexist", "--json")[0] == 2
     assert shell(f'"$@" {redirected}', "info")[0] == 0
     assert shell(f'"$@" {redirected}', "run", folder, "--paths", 5, "--out", tmp_path / "out")[0] == 0
     assert read_result(tmp_path / "out").paths == 5

@@ -449,6 +449,13 @@ def test_tables_and_what_a_result_says_of_itself() -> None:
     assert gs.value_network(empty, None, gs.Merton(0.5)).equity.tolist() == [[2.0]]
 
 
+class Own:
+    """A valuation that somebody else made."""
+
+    def __init__(self, on: Any):
+        self.on = on
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "parts"),
     [
@@ -465,6 +472,11 @@ def test_tables_and_what_a_result_says_of_itself() -> None:
         ((None, gs.Merton(-0.1, -1.0, 2.0)), {}, ["`volatility`", "`maturity`", "`recovery`"]),
         ((None, gs.Merton), {}, ["`valuation`: is no valuation"]),
         ((None, "merton"), {}, ["`valuation`: is no valuation"]),
+        ((None, Own(7)), {}, ["`valuation`: is no valuation"]),
+        ((None, Own(lambda net: 7)), {}, ["`valuation`: has a method `on` that gives no function"]),
+        ((None, Own(lambda net: lambda e, a: "much")), {}, ["`valuation`: gives no array of numbers"]),
+        ((None, Own(lambda net: lambda e, a: a)), {}, ["`valuation`: gives a worth that is not from 0 to 1"]),
+        ((None, Own(lambda net: lambda e, a: e[:1])), {}, ["`valuation`: gives another shape than (obligations, S)"]),
         ((None, lambda e, a: e), {}, ["`valuation`: gives a worth that is not from 0 to 1"]),
         ((None, lambda e, a: e[0]), {}, ["`valuation`: gives another shape than equity has, (1, 3)"]),
         ((None, lambda e, a: "much"), {}, ["`valuation`: gives no array of numbers"]),
@@ -476,6 +488,12 @@ def test_bad_input_is_refused_with_all_of_its_faults(arguments: Any, options: An
         gs.value_network(gs.Network(*AUTHORS_NETWORK), *arguments, **options)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_a_valuation_of_ones_own_is_asked_for_the_worth_of_obligations() -> None:
+    net = ring(3, 0.1, 1.0)
+    own = gs.value_network(net, valuation=Own(gs.EisenbergNoe().on))
+    assert (own.equity == gs.value_network(net).equity).all()
 
 
 def test_a_function_that_writes_into_what_it_is_given_changes_no_value() -> None:

@@ -290,6 +290,101 @@ def test_a_share_converges_in_percent_and_stays_one(ax):
     assert "5 %" in texts(ax)
 
 
+@pytest.fixture(scope="module")
+def asked():
+    """What the pictures of other things than runs are drawn of."""
+    system = made_system()
+    found = gs.reverse_stress(system, "flow.sales.scale", bounds=(0.5, 2.0), target=0.0, measure="net",
+                              paths=5, points=3)  # fmt: skip
+    return gs.replay(system, path=0), found, system.settings
+
+
+OTHER_KINDS = {
+    "table": (None, 7, "x", [1.0], np.ones(3), {"parameter": None}, {"parameter": ["a", "b"], "low": [1.0]}),
+    "parameter": ({**SENSITIVITIES, "parameter": [None, "b"]}, {**SENSITIVITIES, "parameter": [1, 2]}),
+    "low": ({**SENSITIVITIES, "low": ["x", "y"]}, {**SENSITIVITIES, "low": [None, 1.0]},
+            {**SENSITIVITIES, "low": [1.0, np.inf]}),
+    "high_error": ({**SENSITIVITIES, "high_error": [-1.0, 1.0]}, {**SENSITIVITIES, "high_error": ["x", "y"]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argument", "table"), [(name, table) for name, tables in OTHER_KINDS.items() for table in tables]
+)
+def test_the_tornado_names_what_is_wrong_with_its_table(ax, argument, table):
+    with pytest.raises(gs.InputError, match=f"`{argument}`"):
+        pictures.tornado(table, ax)
+
+
+DRAWN = {
+    "tornado": lambda ax, asked, **more: pictures.tornado(SENSITIVITIES, ax, **more),
+    "payment_flows": lambda ax, asked, **more: pictures.payment_flows(
+        **{"replay": asked[0], "ax": ax, "period": 0} | more
+    ),
+    "one_path": lambda ax, asked, **more: pictures.one_path(
+        **{"replay": asked[0], "ax": ax, "settings": asked[2]} | more
+    ),
+    "reverse_curve": lambda ax, asked, **more: pictures.reverse_curve(**{"found": asked[1], "ax": ax} | more),
+    "cascade_graph": lambda ax, asked, **more: pictures.cascade_graph(made_result(effects=BOTH), ax, **more),
+    "failure_curves": lambda ax, asked, **more: pictures.failure_curves(made_result(), ax, **more),
+    "convergence": lambda ax, asked, **more: pictures.convergence([1.0, 2.0], ax, **more),
+}
+WRONG = {
+    "base": ("tornado", ["x", None, np.nan, 10**400]),
+    "most": ("tornado cascade_graph", ["x", None, 0, -1, 1.5, True]),
+    "ends": ("tornado", [None, ("a",), (1, 2), "ab"]),
+    "what": ("tornado reverse_curve convergence", [None, 7]),
+    "parameter": ("reverse_curve", [None, 7]),
+    "currency": ("tornado reverse_curve convergence", [None, 7]),
+    "replay": ("payment_flows one_path", [None, 7, "x", np.ones(3), made_system()]),
+    "period": ("payment_flows", [None, "x", [1], np.array([1]), 1.0, True, -1, 10**30]),
+    "settings": ("payment_flows one_path", [7, "x", made_system()]),
+    "outside": ("payment_flows", [None, "no", np.ones(2)]),
+    "entities": ("one_path failure_curves", [7, [], [None], [["alpha"]], "nobody"]),
+    "found": ("reverse_curve", [None, 7, "x", made_system()]),
+    "shift": ("reverse_curve", ["x", None, np.nan]),
+    "share": ("reverse_curve", ["no", None, np.ones(2)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("picture", "argument", "value"),
+    [(picture, name, value) for name, (all_, values) in WRONG.items() for picture in all_.split() for value in values],
+)  # fmt: skip
+def test_a_picture_refuses_an_argument_of_another_kind_by_name(ax, asked, picture, argument, value):
+    with pytest.raises(gs.InputError, match=f"`{argument}`"):
+        DRAWN[picture](ax, asked, **{argument: value})
+
+
+def test_every_picture_refuses_what_is_no_axes(asked):
+    run = made_result(effects=BOTH, record=["cash:alpha", "measure:net"])
+    of_runs = (
+        lambda ax: pictures.heat_map(run, ax),
+        lambda ax: pictures.loss_distribution(run, ax),
+        lambda ax: pictures.cash_fan(run, ax, "alpha"),
+        lambda ax: pictures.measure_fan(run, ax, "net"),
+    )
+    of_others = [lambda ax, draw=draw: draw(ax, asked) for draw in DRAWN.values()]
+    assert len(of_runs) + len(of_others) == len(pictures.__all__)
+    for draw in (*of_runs, *of_others):
+        for other in (None, "x", plt):
+            with pytest.raises(gs.InputError, match="`ax`: is no Axes"):
+                draw(other)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", [np.s_[:], np.s_[:, ::2], np.s_[:, :, 5:]])
+def test_a_fan_refuses_a_series_that_is_not_finite_and_says_where(ax, value, where):
+    run = made_result(record=["cash:alpha", "measure:net"])
+    series = {name: values.copy() for name, values in run.series.items()}
+    for values in series.values():
+        values[where] = value
+    run = replaced(run, series=series)
+    for draw in (lambda: pictures.cash_fan(run, ax, "alpha"), lambda: pictures.measure_fan(run, ax, "net")):
+        with pytest.raises(gs.InputError, match=r"holds no finite number in `\w+:\w+`, path 0, period [05]"):
+            draw()
+
+
 # --- one path, and what it takes ---
 
 

@@ -63,7 +63,7 @@ def worst(debts: NDArray, owed: Any, due: Any) -> float:
 
 @EACH_METHOD
 @examples(25)
-@given(seed=st.integers(0, 2**32), count=st.integers(2, 12), unit=st.sampled_from([1.0, 1e-9, 1e15]))
+@given(seed=st.integers(0, 2**32), count=st.integers(2, 12), unit=st.sampled_from([1.0, 1e-290, 1e-9, 1e15]))
 def test_every_network_meets_the_totals_and_nobody_owes_itself(
     method: dict[str, Any], seed: int, count: int, unit: float
 ) -> None:
@@ -416,6 +416,32 @@ def test_links_that_the_totals_need_come_in_addition() -> None:
     for net in gs.reconstruct(totals(owed, due), "fitness", samples=3, density=4 / (30 * 29)):
         assert worst(net.to_dense(), owed, due) <= 1e-12
         assert np.count_nonzero(owed) <= len(net.amount) < 120
+
+
+@pytest.mark.parametrize("density", [1e-20, 1e-30, 1e-300, 5e-324])
+def test_a_density_of_next_to_nothing_gives_the_links_that_the_totals_need(density: float) -> None:
+    owed, due = sums_of(np.random.default_rng(16), 6)
+    net = gs.reconstruct(totals(owed, due), "fitness", density=density)
+    assert worst(net.to_dense(), owed, due) <= 1e-12
+    assert len(net.amount) < 12
+
+
+@pytest.mark.parametrize("exponent", [-700, -500, 200])
+def test_minimum_density_is_the_same_in_any_unit_to_the_bit(exponent: int) -> None:
+    owed, due = sums_of(np.random.default_rng(17), 7)
+    plain = gs.reconstruct(totals(owed, due), "min_density", 4)
+    other = gs.reconstruct(totals(np.ldexp(owed, exponent), np.ldexp(due, exponent)), "min_density", 4)
+    assert (other.to_dense() == np.ldexp(plain.to_dense(), exponent)).all()
+
+
+@EACH_METHOD
+@pytest.mark.parametrize("dust", [1e-290, 1e-320])
+def test_totals_of_next_to_nothing_beside_others_are_drawn_without_a_warning(
+    method: dict[str, Any], dust: float
+) -> None:
+    owed, due = np.array([1.0, 0.0, dust, 2.0]), np.array([2.0, dust, 0.0, 1.0])
+    debts = gs.reconstruct(totals(owed, due), **method | ({"density": 0.3} if "density" in method else {}))
+    assert worst(debts.to_dense(), owed, due) <= 1e-12
 
 
 # ---------------------------------------------------------------------------------------------- bad input

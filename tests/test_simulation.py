@@ -239,6 +239,9 @@ def test_sizes_are_read_as_people_write_them() -> None:
     assert [parse_size(text) for text in ("4GB", "512 MB", "2GiB", "1.5k", 77)] == [
         4 * 10**9, 512 * 10**6, 2 * 2**30, 1500, 77,
     ]  # fmt: skip
+    for wrong in ("\uff14GB", "4 gigs", "1_0MB", "", 1.5, True, np.array([1, 2])):
+        with pytest.raises(gs.InputError, match="`memory`: is not a size"):
+            parse_size(wrong)  # type: ignore[arg-type]
     assert 0 < budget(None) <= free_memory()
     assert budget("1MB") == 10**6
 

@@ -101,7 +101,7 @@ def test_where_effects_change_nothing_only_the_controls_error_is_left() -> None:
         ({"effects": "none"}, r"effects.*can't be controlled"),
         ({"figure": "payback"}, r"figure.*has no control"),
         ({"paths": 1}, "tell no variance"),
-        ({"control_paths": 0}, "paths"),
+        ({"control_paths": 0}, "`control_paths`: is no number of paths"),
     ],
 )
 def test_what_cannot_be_controlled_is_told(given: dict[str, Any], message: str) -> None:

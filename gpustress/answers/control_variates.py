@@ -11,7 +11,7 @@ from ..arguments import one_of
 from ..backends import AUTO
 from ..errors import bad_argument, nearest
 from ..estimates import rows_table
-from ..job import DEFAULT_PATHS
+from ..job import DEFAULT_PATHS, check_count
 from ..simulation import simulate
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def control_variate(
     InputError
         An argument is not as it has to be.
 
-    Notes ----- value = mean y - beta (mean x - mean x'), y with effects and x without on n paths, x' on m others;
+    Notes
+    -----
+    value = mean y - beta (mean x - mean x'), y with effects and x without on n paths, x' on m others;
     beta = cov(x, y) / (var x (1 + n/m)) makes its variance, var(y - beta x) / n + beta^2 var(x) / m, least.
     Glasserman, "Monte Carlo methods in financial engineering" (2003), section 4.1. The value's bias from estimating
     beta on the same paths is of the order 1/n.
@@ -73,6 +75,8 @@ def control_variate(
         raise bad_argument("effects", effects, "can't be controlled", nearest(str(effects), CONTROLLED))
     if not one_of(figure, FIGURES_CONTROLLED):
         raise bad_argument("figure", figure, "has no control", nearest(str(figure), FIGURES_CONTROLLED))
+    if control_paths is not None:
+        check_count("control_paths", control_paths)
     options: dict[str, Any] = {"backend": backend, "threads": threads, "devices": devices, "memory": memory}
     count = DEFAULT_PATHS if paths is None else paths
     run = simulate(system, scenarios, paths=count, seed=seed, effects=(CONTROL, effects), **options)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from ..arguments import is_number
 from ..backends import AUTO, get_backend
 from ..backends.base import Block
 from ..dates import period_label
@@ -230,8 +231,7 @@ def _figure(
 
 
 def _check_number(name: str, value: float | None, least: float) -> None:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if value is None or not is_number or not math.isfinite(value) or value < least:
+    if value is None or not is_number(value) or value < least:
         known = "a finite number" if least < 0.0 else "a positive, finite number"
         remedy = (
             "Write e.g. 6.0."

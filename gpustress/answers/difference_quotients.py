@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..errors import bad_argument
 from ..parameters import parse_address
-from .experiment import Change, Experiment
+from .experiment import COLUMNS, Change, Experiment
 from .statistic import Estimate, paired_error
 
 HALVINGS: Final = 4  # of the largest step
@@ -20,7 +21,9 @@ OF_HAZARD: Final = 0.5  # the same of a hazard, for few paths feel a small one
 MOVED: Final = 25  # paths that have to move before a step tells of noise and bias
 STEP: Final = 0.1  # the same for what is no amount, and for what is 0
 HAZARD_STEP: Final = 0.01  # for a hazard of 0: one failure in a hundred years
+LEAST: Final = 1e-8  # of the step that is taken where none is given: how small a given one may be
 ROUNDING: Final = 1e-12  # of the statistic's values: a smaller difference of two steps shows nothing
+PARAMETERS: Final = dict.fromkeys(COLUMNS, "parameters")  # what is blamed for each column of a change
 CENTRAL, FORWARD, BACKWARD = "central", "forward", "backward"
 _POSITIVE: Final = ("scale", "hazard", "credit_line", "volatility", "reversion", "stress", "cash")  # or 0
 
@@ -161,9 +164,9 @@ def ladder_of(experiment: Experiment, parameter: str, largest: float | None) -> 
     Raises
     ------
     InputError
-        There is no such parameter.
+        There is no such parameter, or its step is too small.
     """
-    experiment.check([[Change(parameter, "add", 0.0)]], "parameters")
+    experiment.check([[Change(parameter, "add", 0.0)]], PARAMETERS)
     address = parse_address(parameter)
     assert address is not None
     own = experiment.current(Change(parameter, "add", 0.0))
@@ -171,7 +174,12 @@ def ladder_of(experiment: Experiment, parameter: str, largest: float | None) -> 
     is_hazard = address.field == "hazard"
     share = OF_HAZARD if is_hazard else SHARE
     step = abs(share * own) if relative and own else HAZARD_STEP if is_hazard else STEP
-    step = step if largest is None else float(largest)
+    if largest is not None:
+        least = LEAST * step
+        step = float(largest)
+        if step < least:
+            message = f"`{parameter}` has a step of which rounding would leave nothing"
+            raise bad_argument("parameters", largest, message, f"Write at least {least:.2g}, or None.")
     scheme = CENTRAL
     if own is not None and address.field in _POSITIVE:
         if own == 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +48,9 @@ class Change:
     value: float
     start: int | None = None
     end: int | None = None
+
+
+COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Change))  # of the table of scenarios
 
 
 @dataclass(frozen=True)
@@ -122,14 +125,27 @@ class Experiment:
         self.backend = ""
         self._bytes = result_bytes(self.program, self.paths, 0)
 
-    def check(self, changes: Sequence[Sequence[Change]], argument: str) -> None:
-        """Compile the scenario under each of some changes; `argument` is blamed for what can't be."""
+    def check(self, changes: Sequence[Sequence[Change]], arguments: Mapping[str, str]) -> None:
+        """Compile the scenario under each of some changes.
+
+        Parameters
+        ----------
+        changes : sequence of sequence of Change
+        arguments : mapping of str to str
+            What is blamed for what can't be: an argument for each of COLUMNS.
+
+        Raises
+        ------
+        InputError
+        """
         try:
             prepare(self.system, self._table(changes), self.options.effects, None)
         except InputError as error:
             own = len(self._base)
             blamed = dict.fromkeys(
-                dataclasses.replace(problem, table=argument, row=None, column=None)
+                dataclasses.replace(
+                    problem, table=arguments[problem.column or "value"], row=None, column=None
+                )
                 if problem.table == "scenarios" and problem.row is not None and problem.row >= own
                 else problem
                 for problem in error.problems

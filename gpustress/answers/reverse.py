@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ..arguments import one_of, whole_number
+from ..arguments import is_number, one_of, whole_number
 from ..backends import AUTO
 from ..errors import InputError, Problem, bad_argument, shown
-from ..sampling import CONFIDENCE, normal_deviate
+from ..sampling import CONFIDENCE, check_share, normal_deviate
+from ..scenarios import check_addresses
 from ..schema import OPERATIONS
-from .experiment import Change, Experiment, RunOptions
+from .experiment import COLUMNS, Change, Experiment, RunOptions
 from .plain_data import fields_as_json
 from .root_search import Found, Search
 from .statistic import read_statistic
@@ -196,6 +197,7 @@ def reverse_stress(
     integral = isinstance(parameter, str) and parameter.endswith(".fail_at")
     low, high = _bounds(bounds, integral)
     _check_numbers(target, points, confidence)
+    _check_periods(system.settings.periods, start=start, end=end)
     options = RunOptions(paths, seed, effects, backend, threads, devices, memory, factors)
     experiment = Experiment(system, scenarios, scenario, of, options, confidence)
 
@@ -205,7 +207,7 @@ def reverse_stress(
         offset = 1.0 if op == "scale" else 0.0
         return [Change(name, op, offset + point * weight, start, end) for name, weight in direction.items()]
 
-    experiment.check([moved(low), moved(high)], "bounds")
+    experiment.check([moved(low), moved(high)], {column: column for column in COLUMNS} | {"value": "bounds"})
     if isinstance(parameter, str) and op == "set":
         unstressed = experiment.current(moved(low)[0])
     else:
@@ -224,49 +226,57 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
     chosen = ("set" if single else "add") if op is None else op
     if not one_of(chosen, OPERATIONS):
         raise bad_argument("op", op, "is not an operation", "Write one of " + ", ".join(OPERATIONS) + ".")
-    if isinstance(parameter, str):
-        return {parameter: 1.0}, chosen
-    if not isinstance(parameter, Mapping) or not parameter:
+    if not single and (not isinstance(parameter, Mapping) or not parameter):
         raise bad_argument(
             "parameter", parameter, "is no address, and maps no addresses to numbers", _ADDRESS
         )
+    check_addresses("parameter", [parameter] if single else parameter, _ADDRESS)
+    if isinstance(parameter, str):
+        return {parameter: 1.0}, chosen
     if chosen == "set":
         remedy = "Write add or scale; the amount is 0 where nothing is changed."
         raise bad_argument("op", op, "does not go with several parameters", remedy)
     wrong = [Problem("parameter", None, None, shown(weight), f"`{name}` is moved by no finite number", _ADDRESS)
-             for name, weight in parameter.items() if not _is_number(weight)]  # fmt: skip
+             for name, weight in parameter.items() if not is_number(weight)]  # fmt: skip
     if wrong:
         raise InputError(wrong)
-    return {str(name): float(weight) for name, weight in parameter.items()}, chosen
+    if not any(parameter.values()):
+        remedy = "Give one of them another number than 0."
+        raise bad_argument("parameter", dict(parameter), "is a direction that moves nothing", remedy)
+    return {name: float(weight) for name, weight in parameter.items()}, chosen
 
 
 def _bounds(bounds: tuple[float, float], integral: bool) -> tuple[float, float]:
     pair = list(bounds) if isinstance(bounds, (tuple, list, np.ndarray)) else []
-    if len(pair) != 2 or not all(map(_is_number, pair)) or not float(pair[0]) < float(pair[1]):
+    if len(pair) != 2 or not all(map(is_number, pair)) or not float(pair[0]) < float(pair[1]):
         raise bad_argument(
             "bounds", bounds, "has to be two finite numbers in order", "Write e.g. (0.5, 5.0)."
         )
     low, high = float(pair[0]), float(pair[1])
-    return (float(math.ceil(low)), float(math.floor(high))) if integral else (low, high)
+    if not integral:
+        return low, high
+    if math.ceil(low) > math.floor(high):
+        raise bad_argument("bounds", bounds, "hold no period", "Write whole numbers, e.g. (0, 4).")
+    return float(math.ceil(low)), float(math.floor(high))
+
+
+def _check_periods(periods: int, **given: int | None) -> None:
+    for argument, period in given.items():
+        number = whole_number(period)
+        if period is not None and (number is None or not 0 <= number < periods):
+            remedy = f"Give a whole number from 0 to {periods - 1}, or None."
+            raise bad_argument(argument, period, "is no period", remedy)
 
 
 def _check_numbers(target: float, points: int, confidence: float) -> None:
-    if not _is_number(target):
+    if not is_number(target):
         raise bad_argument("target", target, "has to be a finite number", "Write e.g. 0.0.")
     number = whole_number(points)
     if number is None or not 2 <= number <= MOST_POINTS:
         raise bad_argument(
             "points", points, "is no number of points", f"Write a whole number from 2 to {MOST_POINTS}."
         )
-    if not _is_number(confidence) or not 0.0 < confidence < 1.0:
-        raise bad_argument(
-            "confidence", confidence, "has to lie strictly between 0 and 1", "Write e.g. 0.95."
-        )
-
-
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+    check_share("confidence", confidence)
 
 
 def _answered(

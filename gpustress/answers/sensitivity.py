@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow as pa
 
-from ..arguments import one_of
+from ..arguments import is_number, one_of
 from ..backends import AUTO
 from ..errors import InputError, Problem, bad_argument, nearest, shown
 from ..sampling import CONFIDENCE, mean_with_error
+from ..scenarios import check_addresses
 from ..tail import Tail
-from .difference_quotients import chosen_step, ladder_of
+from .difference_quotients import PARAMETERS, chosen_step, ladder_of
 from .experiment import Change, Experiment, RunOptions
 from .pathwise import check_pathwise, path_derivatives
 from .plain_data import fields_as_json
@@ -141,7 +140,7 @@ def sensitivities(
         return _pathwise(experiment, of, parameters, seed)
     ladders = [ladder_of(experiment, name, largest) for name, largest in _largest_steps(parameters).items()]
     changes = [[Change(ladder.parameter, "add", offset)] for ladder in ladders for offset in ladder.offsets]
-    experiment.check(changes, "parameters")
+    experiment.check(changes, PARAMETERS)
     unchanged, *found = experiment.estimates([[], *changes])
     rows, steps = [], []
     for ladder in ladders:
@@ -208,7 +207,7 @@ def _pathwise(
     if given:
         raise InputError(given)
     names = list(steps)
-    experiment.check([[Change(name, "add", 0.0)] for name in names], "parameters")
+    experiment.check([[Change(name, "add", 0.0)] for name in names], PARAMETERS)
     check_pathwise(experiment, names)
     assert of.measure is not None
     assert of.figure is not None
@@ -243,19 +242,23 @@ def _pathwise(
 
 def _largest_steps(parameters: Sequence[str] | Mapping[str, float | None]) -> dict[str, float | None]:
     remedy = 'Name what is changed, e.g. ["factor.ai_demand.shift"], or map addresses to steps.'
-    if isinstance(parameters, str) or not isinstance(parameters, (Sequence, Mapping)) or not parameters:
+    if (
+        isinstance(parameters, str | bytes)
+        or not isinstance(parameters, (Sequence, Mapping))
+        or not parameters
+    ):
         raise bad_argument("parameters", parameters, "is no list of addresses", remedy)
+    names = check_addresses("parameters", parameters, remedy)
     if not isinstance(parameters, Mapping):
-        return {str(name): None for name in parameters}
+        return dict.fromkeys(names)
     wrong = []
     for name, step in parameters.items():
-        is_number = isinstance(step, (int, float, np.integer, np.floating)) and not isinstance(step, bool)
-        if step is not None and not (is_number and math.isfinite(step) and step > 0.0):
+        if step is not None and not (is_number(step) and step > 0.0):
             message = f"`{name}` has no positive, finite step"
             wrong.append(Problem("parameters", None, None, shown(step), message, "Write e.g. 0.1, or None."))
     if wrong:
         raise InputError(wrong)
-    return {str(name): step for name, step in parameters.items()}
+    return dict(parameters)
 
 
 def _table(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:

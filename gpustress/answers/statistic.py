@@ -14,7 +14,7 @@ from ..errors import InputError, Problem, bad_argument, nearest, shown
 from ..estimates import FIGURES
 from ..job import check_system
 from ..risk import expected_shortfall, value_at_risk
-from ..sampling import binomial_error, mean_with_error, normal_deviate
+from ..sampling import binomial_error, check_share, mean_with_error, normal_deviate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,11 +183,8 @@ def read_statistic(
     check_system(system)
     if not one_of(statistic, STATISTICS):
         raise bad_argument("statistic", statistic, "is no statistic", nearest(str(statistic), STATISTICS))
-    is_number = isinstance(level, (float, np.floating)) and not isinstance(level, bool)
-    if statistic in WITH_LEVEL and not (is_number and 0.0 < level < 1.0):
-        raise bad_argument(
-            "level", level, "has to lie strictly between 0 and 1", "Write a number such as 0.99."
-        )
+    if statistic in WITH_LEVEL:
+        check_share("level", level)
     check_horizon(horizon)
     check_figure(figure)
     problems: list[Problem] = []
@@ -255,7 +252,7 @@ def _of_failures(
         raise InputError(problems)
     everybody = ANYBODY in wanted
     places = tuple(i for i, name in enumerate(known) if everybody or name in wanted)
-    label = f"probability that {'anybody' if everybody else ' or '.join(map(str, wanted))} fails"
+    label = f"probability that {'anybody' if everybody else ' or '.join(dict.fromkeys(wanted))} fails"
     if horizon is not None:
         label += f" within {horizon:g} years"
     return Statistic(FAILURE, None, None, None, places, 0.0, horizon, label)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from ..arguments import is_number
 from ..dates import period_label
 from ..errors import bad_argument
 from ..estimates import run_place
@@ -119,8 +120,7 @@ def story(
     place = run_place(run, scenario)
     bad = badness(run, place, measure=measure, figure=figure, positions=positions, horizon=horizon)
     level = {MEDIAN: 0.5, WORST_PATH: 1.0}.get(which, which) if isinstance(which, str) else which
-    is_number = isinstance(level, (int, float, np.integer, np.floating)) and not isinstance(level, bool)
-    if not is_number or not 0.0 < float(level) <= 1.0:
+    if not is_number(level) or not 0.0 < float(level) <= 1.0:
         remedy = 'Write "median", "worst" or a quantile such as 0.95.'
         raise bad_argument("which", which, "names no path", remedy)
     rank = run.paths if level == 1.0 else quantile_rank(float(level), run.paths)[0]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Final
+from itertools import takewhile
+from typing import Any, Final
 
 import typer
 
+from ..errors import Problem
 from .check_command import check
-from .console import FAILED, INTERRUPTED, complain, silence
+from .console import FAILED, INTERRUPTED, complain, report_json, silence
 from .explain_command import explain
 from .info_command import info
 from .interrupt import interrupt
@@ -24,6 +26,7 @@ from .run_command import run
 from .sweep_command import sweep
 
 TYPER_INTERRUPTED: Final = 130  # how typer exits on Ctrl-C outside a command
+USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]  # typer has no name of its own for it
 
 app = typer.Typer(
     name="gpustress",
@@ -73,22 +76,31 @@ def main() -> None:
 def _run_app() -> int | str | None:
     """Run the command; its exit code."""
     try:
-        app()
+        code = app(prog_name="gpustress", standalone_mode=False)
     except SystemExit as leaving:
-        return INTERRUPTED if leaving.code == TYPER_INTERRUPTED else leaving.code
+        return leaving.code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except OSError:
         raise
-    except OSError as error:  # typer could not print what is wrong with the arguments
-        cause = error.__context__
-        while cause is not None and not hasattr(cause, "exit_code"):
-            cause = cause.__context__
-        if cause is None:
-            raise
-        return int(cause.exit_code)
+    except USAGE_ERROR as error:
+        return _refuse(error)
     except Exception:
         if interrupt.noted:  # made of a KeyboardInterrupt on its way
             return INTERRUPTED
         raise
-    return 0
+    return INTERRUPTED if code == TYPER_INTERRUPTED else code
+
+
+def _refuse(error: Any) -> int:
+    """Say what is wrong with the arguments, as JSON where that is asked for; the exit code."""
+    if "--json" in takewhile(lambda argument: argument != "--", sys.argv[1:]):
+        command = "gpustress" if error.ctx is None else error.ctx.command_path
+        message = error.format_message().rstrip(".")
+        report_json([Problem(command, None, None, "", message, f"See `{command} --help`.")])
+    else:
+        try:
+            error.show()
+        except OSError:
+            silence(sys.stderr)
+    return int(error.exit_code)

@@ -16,9 +16,11 @@ from ..errors import InputError
 from .interrupt import interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
+
+    from ..errors import Problem
 
 BAD_INPUT: Final = 2  # exit codes; 0 is done
 INTERRUPTED: Final = 3
@@ -49,7 +51,7 @@ def reported(as_json: bool) -> Iterator[None]:
             yield
     except InputError as error:
         if as_json:
-            print_json({"ok": False, "problems": list(map(dataclasses.asdict, error.problems))})
+            report_json(error.problems)
         else:
             complain(error)
         raise typer.Exit(BAD_INPUT) from error
@@ -90,6 +92,11 @@ def console() -> Console:
 def print_json(content: dict[str, Any]) -> None:
     """Print one JSON object, numbers unrounded."""
     print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def report_json(problems: Iterable[Problem]) -> None:
+    """Print what is wrong with the input as one JSON object."""
+    print_json({"ok": False, "problems": list(map(dataclasses.asdict, problems))})
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ..arguments import one_of
+from ..arguments import is_number, one_of
 from ..errors import LISTED_ROWS, InputError, Problem, bad_argument, nearest, shown
 from .contagion_arguments import numbers
 from .schema import LARGEST
@@ -42,8 +42,7 @@ def read_costs(method: str, alpha: float, beta: float) -> tuple[float, float]:
         raise bad_argument("method", method, "is no method", nearest(str(method), METHODS))
     problems = []
     for name, value in (("alpha", alpha), ("beta", beta)):
-        is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        if not is_number or not 0.0 <= value <= 1.0:
+        if not is_number(value) or not 0.0 <= value <= 1.0:
             remedy = "Give a number from 0 to 1: 1 for no costs."
             problems.append(Problem(name, None, None, shown(value), "is no share", remedy))
         elif method == "eisenberg_noe" and value != 1.0:

@@ -6,7 +6,7 @@ networks", Scientific Reports 5 (2015).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+LARGEST_LOG_ODDS: Final = 600.0  # of a pair beside others 1e260 times smaller: sums of weights stay doubles
 
 
 class Ensemble:
@@ -49,7 +51,10 @@ class Ensemble:
         identities = np.array([name_id(name) for name in names], dtype=np.uint64)
         self._debtor_id, self._creditor_id = identities[debtor], identities[creditor]
         self._log_fitness = np.log(owed[debtor]) + np.log(due[creditor])
-        bracket = -self._log_fitness.max() - 60.0, -self._log_fitness.min() + 60.0
+        least = min(
+            -60.0, np.log(links) - np.log(len(debtor)) - 1.0
+        )  # even the likeliest pair is less likely
+        bracket = -self._log_fitness.max() + least, -self._log_fitness.min() + 60.0
         self.log_z = float(brentq(lambda log_z: expit(log_z + self._log_fitness).sum() - links, *bracket))
 
     def draw(self, seed: int, sample: int) -> sparse.csr_array:
@@ -62,7 +67,8 @@ class Ensemble:
         words = pair_words(seed, self._debtor_id, self._creditor_id, sample, 0, LINKS)
         threshold = logit(uniform(words[0])) - self._log_fitness  # log z from which on the pair is linked
         linked = threshold < self.log_z
-        weight = 1.0 + np.exp(self.log_z + self._log_fitness)  # proportional to x y / p
+        odds = np.exp(np.minimum(self.log_z + self._log_fitness, LARGEST_LOG_ODDS))
+        weight = 1.0 + odds  # proportional to x y / p
         while True:
             entries = (weight[linked], (self._debtor[linked], self._creditor[linked]))
             start = sparse.csr_array(entries, shape=(len(self._owed), len(self._owed)))

@@ -78,7 +78,10 @@ class _Loading:
         self._to_place, self._to_get = owed.copy(), due.copy()
         total = float(owed.sum())
         self._dust = DUST * total
-        self._penalty = (np.count_nonzero((owed > 0.0) | (due > 0.0)) / total) ** 2
+        share, self._exponent = math.frexp(
+            total
+        )  # squares are of amounts over a power of two: they stay doubles
+        self._penalty = (np.count_nonzero((owed > 0.0) | (due > 0.0)) / share) ** 2
         self._identity = np.array([name_id(name) for name in names], dtype=np.uint64)
         self._seed, self._sample = seed, sample
         self._occasion = np.zeros(allowed.shape, dtype=np.uint64)
@@ -105,7 +108,7 @@ class _Loading:
         is in the race.
         """
         open_pairs = self.allowed & self.places[:, None] & self.takes
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = self._to_place[:, None] / self._to_get
             rate = np.where(open_pairs, np.maximum(ratio, 1.0 / ratio), 0.0)
             time = np.where(open_pairs, self._wait / rate, np.inf)
@@ -122,8 +125,8 @@ class _Loading:
         self._wait[i, j], self._keep[i, j] = -np.log(uniform(words[0]))[0], uniform(words[1])[0]
 
     def _change_of_value(self, i: int, j: int) -> float:
-        placed = min(self._to_place[i], self._to_get[j])
-        squares = sum(left**2 - (left - placed) ** 2 for left in (self._to_place[i], self._to_get[j]))
+        both = np.ldexp((self._to_place[i], self._to_get[j]), -self._exponent)
+        squares = sum(left**2 - (left - min(both)) ** 2 for left in both)
         return float(self._penalty * squares - (COST if self.amount[i, j] == 0.0 else 0.0))
 
     def _add(self, i: int, j: int, amount: float) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from ..arguments import one_of
+from ..arguments import is_number, one_of
 from ..backends.base import Solution
 from ..errors import AccuracyError, InputError, Problem, bad_argument, nearest, shown
 from ..obligations import DEFAULT_TOLERANCE
@@ -23,7 +23,7 @@ from .contagion_arguments import batch_of, numbers
 from .network import check_network
 from .result_schema import VALUATION, VALUATION_SUMMARY
 from .schema import LARGEST
-from .valuations import EisenbergNoe, Exact, Floats, Valuation, Worth
+from .valuations import VALUATIONS, EisenbergNoe, Exact, Floats, Valuation, Worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,7 +185,7 @@ def value_network(
     check_network(net)
     chosen = _valuation(valuation)
     shocks = _read(net, external_assets, solution, tolerance)
-    map_ = _Map(net, chosen.on(net))
+    map_ = _Map(net, _worth(chosen, net))
     size, found = max(1, BLOCK_CELLS // len(net.names)), []
     with np.errstate(over="ignore"):  # shares of what is next to nothing, which are cut to 1
         for start in range(0, len(shocks), size):
@@ -219,18 +219,40 @@ class _Custom:
         def worth(equity: Floats, external_assets: Floats) -> Floats:
             # copies, always: the transpose of one shock is contiguous, so that the function would write into the state
             given = self._function(np.array(equity.T, order="C"), np.array(external_assets.T, order="C"))
-            try:
-                share = numbers("valuation", given)
-            except InputError as error:
-                raise _bad_valuation(given, "gives no array of numbers") from error
-            if share.shape != equity.T.shape:
-                raise _bad_valuation(share.shape, f"gives another shape than equity has, {equity.T.shape}")
-            outside = ~((share >= 0.0) & (share <= 1.0))
-            if outside.any():
-                raise _bad_valuation(float(share[outside][0]), "gives a worth that is not from 0 to 1")
+            share = _shares(given, equity.T.shape, "equity has")
             return np.ascontiguousarray(share.T)[debtor]
 
         return worth
+
+
+def _worth(valuation: Valuation, net: Network) -> Worth:
+    """What a valuation gives for a network; of one that is not of this package each time looked at."""
+    worth = valuation.on(net)
+    if not callable(worth):
+        raise _bad_valuation(worth, "has a method `on` that gives no function")
+    if type(valuation) in (_Custom, *VALUATIONS):
+        return worth
+    obligations = len(net.obligations.debtor)
+
+    def looked_at(equity: Floats, external_assets: Floats) -> Floats:
+        shape = obligations, equity.shape[1]
+        return _shares(worth(equity.copy(), external_assets.copy()), shape, "(obligations, S) is")
+
+    return looked_at
+
+
+def _shares(given: Any, shape: tuple[int, ...], whose: str) -> Floats:
+    """What a valuation gave, once it is an array of that shape of numbers from 0 to 1."""
+    try:
+        share = numbers("valuation", given)
+    except InputError as error:
+        raise _bad_valuation(given, "gives no array of numbers") from error
+    if share.shape != shape:
+        raise _bad_valuation(share.shape, f"gives another shape than {whose}, {shape}")
+    outside = ~((share >= 0.0) & (share <= 1.0))
+    if outside.any():
+        raise _bad_valuation(float(share[outside][0]), "gives a worth that is not from 0 to 1")
+    return share
 
 
 def _bad_valuation(value: object, message: str) -> InputError:
@@ -241,7 +263,7 @@ def _bad_valuation(value: object, message: str) -> InputError:
 def _valuation(given: Any) -> Valuation:
     if given is None:
         return EisenbergNoe()
-    if hasattr(given, "on") and not isinstance(given, type):
+    if callable(getattr(given, "on", None)) and not isinstance(given, type):
         return cast("Valuation", given)
     if callable(given) and not isinstance(given, type):
         return _Custom(given)
@@ -264,8 +286,7 @@ def _read(net: Network, given: Any, solution: str, tolerance: float) -> Floats:
     if not one_of(solution, known := get_args(Solution)):
         advice = nearest(str(solution), known)
         problems.append(Problem("solution", None, None, shown(solution), "is no solution", advice))
-    is_number = isinstance(tolerance, (int, float, np.integer, np.floating))
-    if not is_number or not 0.0 < tolerance <= 1e-3:
+    if not is_number(tolerance) or not 0.0 < tolerance <= 1e-3:
         advice = "Write a number above 0, at most 1e-3."
         problems.append(Problem("tolerance", None, None, shown(tolerance), "is out of range", advice))
     if problems:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from ..arguments import one_of, whole_number
+from ..arguments import is_number, one_of, whole_number
 from ..errors import InputError, Problem, bad_argument, nearest, shown
 from ..names import check_key
 from ..references import check_named
@@ -148,10 +148,7 @@ def _check_arguments(method: Any, seed: Any, samples: Any, density: Any) -> None
             "There is one network of greatest entropy.",
         )
     if one_of(method, ("fitness",)):
-        is_number = isinstance(density, (int, float, np.integer, np.floating)) and not isinstance(
-            density, bool
-        )
-        if not is_number or not 0.0 < density < 1.0:
+        if not is_number(density) or not 0.0 < density < 1.0:
             remedy = "Write the expected number of links over N (N - 1), strictly between 0 and 1."
             blame(
                 "density", density, "is needed by `fitness`" if density is None else "is out of range", remedy

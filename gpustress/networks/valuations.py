@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,6 +279,9 @@ class BlackCox:
             return np.clip(1.0 - (1.0 - recovery) * default, 0.0, 1.0)[owed.debtor]
 
         return worth
+
+
+VALUATIONS: Final = (RogersVeraart, EisenbergNoe, Furfine, LinearDebtRank, Merton, BlackCox)
 
 
 class _Parameters:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow.compute as pc
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 from ..estimates import run_place
 from ..failure_order import failure_links
 from ..result import check_result
+from .arguments import check_kind, check_most
 from .style import COLOURS, GREY, INK, name_of, percent_text, run_title
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from ..result import Result
 
 MOST: Final = 20  # links drawn
@@ -50,12 +50,14 @@ def cascade_graph(run: Result, ax: Axes, *, scenario: str | None = None, most: i
         The scenario is unknown or did not run with first_round and full.
     """
     check_result(run)
+    check_kind(Axes, ax=ax)
+    check_most(most)
     place = run_place(run, scenario)
     table = failure_links(run)
     links = table.filter(pc.equal(table["scenario"], run.scenarios[place])).sort_by(
         [("probability", "descending"), ("source", "ascending"), ("target", "ascending")]
     )
-    shown = links.slice(0, most).to_pylist()
+    shown = links.slice(0, min(most, links.num_rows)).to_pylist()
     ax.set_axis_off()
     title = f"Who takes whom along: {run_title(run, place)}"
     if not shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..arguments import one_of
@@ -12,10 +13,10 @@ from ..errors import bad_argument
 from ..networks.contagion_arguments import numbers
 from ..risk import expected_shortfall, value_at_risk
 from ..sampling import CONFIDENCE, check_share, mean_with_error, normal_deviate
+from .arguments import check_kind
 from .style import COLOURS, amount_axis, label_ends, name_of, percent_axis, plain_axes
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
 POINTS: Final = 60
@@ -57,6 +58,8 @@ def convergence(
     InputError
         The values are not one finite number a path, the statistic is unknown or its level is not between 0 and 1.
     """
+    check_kind(Axes, ax=ax)
+    check_kind(str, what=what, currency=currency)
     sample = numbers("values", values)
     if sample.ndim != 1 or sample.size == 0 or not np.isfinite(sample).all():
         raise bad_argument("values", f"shape {sample.shape}", "has to hold one finite number a path",

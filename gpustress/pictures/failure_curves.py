@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ..estimates import run_place
 from ..result import check_result
 from ..sampling import CONFIDENCE, binomial_error, normal_deviate
 from ..variance_reduction import check_plain
+from .arguments import check_kind
 from .style import (
     GREY,
-    known,
+    known_places,
     label_ends,
     line_of,
     name_of,
@@ -24,8 +26,6 @@ from .style import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
 
     from ..result import Result
 
@@ -56,6 +56,7 @@ def failure_curves(
         The scenario or an entity is unknown.
     """
     check_result(run)
+    check_kind(Axes, ax=ax)
     check_plain(run, "this picture")
     place = run_place(run, scenario)
     curves = run.failure_counts[place].sum(axis=1).cumsum(axis=1) / run.paths
@@ -64,7 +65,7 @@ def failure_curves(
         order = [int(i) for i in np.argsort(-final, kind="stable") if final[i] > 0.0]
         chosen = order[:MOST]
     else:
-        order = chosen = [known("entities", entity, run.entities) for entity in entities]
+        order = chosen = known_places("entities", entities, run.entities)
     period = np.arange(run.periods)
     reach = normal_deviate(CONFIDENCE) * binomial_error(curves, run.paths)
     for number, i in enumerate(chosen):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ..dates import period_label
 from ..estimates import run_place
 from ..result import check_result
 from ..sampling import quantile_rank
 from ..variance_reduction import check_same_weight
+from .arguments import check_kind
 from .style import (
     COLOURS,
     GREY,
@@ -27,7 +29,6 @@ from .style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from ..result import Result
@@ -74,6 +75,7 @@ def cash_fan(
         The entity or the scenario is unknown, or the cash was not recorded.
     """
     check_result(run)
+    check_kind(Axes, ax=ax)
     place = run_place(run, scenario)
     number = known("entity", entity, run.entities)
     fan = _fan(run, ax, recorded(run, f"cash:{entity}", place))
@@ -114,6 +116,7 @@ def measure_fan(
         The measure or the scenario is unknown, or the measure was not recorded.
     """
     check_result(run)
+    check_kind(Axes, ax=ax)
     place = run_place(run, scenario)
     known("measure", measure, tuple(run.measures))
     _fan(run, ax, np.cumsum(recorded(run, f"measure:{measure}", place), axis=1))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ..result import check_result
 from ..variance_reduction import check_same_weight
+from .arguments import check_kind
 from .style import luminance, name_of, percent_text
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from ..result import Result
 
 EFFECTS: Final = ("full", "first_round", "none")
@@ -35,6 +35,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     Axes
     """
     check_result(run)
+    check_kind(Axes, ax=ax)
     check_same_weight(run, "this picture")
     runs = _one_a_scenario(run)
     share = run.failure_counts.sum(axis=(2, 3))[runs] / run.paths

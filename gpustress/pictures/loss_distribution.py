@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ..amounts import with_interval
 from ..book import check_horizon, path_losses, read_book
@@ -12,11 +13,10 @@ from ..estimates import run_place
 from ..result import check_result
 from ..risk import expected_shortfall, value_at_risk
 from ..variance_reduction import check_plain
+from .arguments import check_kind
 from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, readable, run_title, title
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from ..result import Result
     from ..risk import RiskEstimate
 
@@ -59,6 +59,7 @@ def loss_distribution(
         The positions, the scenario, the level or the horizon are not as they have to be.
     """
     check_result(run)
+    check_kind(Axes, ax=ax)
     check_plain(run, "this picture")
     check_horizon(horizon)
     place = run_place(run, scenario)

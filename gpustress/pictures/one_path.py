@@ -5,16 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from .style import INK, amount_axis, known, label_ends, line_of, name_of, period_axis, plain_axes, title
+from ..settings import Settings
+from ..single_path import Replay
+from .arguments import check_kind
+from .style import (
+    INK,
+    amount_axis,
+    known_places,
+    label_ends,
+    line_of,
+    name_of,
+    period_axis,
+    plain_axes,
+    title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-
-    from ..settings import Settings
-    from ..single_path import Replay
 
 MOST: Final = 6  # lines, unless the caller names more
 
@@ -39,8 +48,11 @@ def one_path(replay: Replay, ax: Axes, *, settings: Settings, entities: Sequence
     Raises
     ------
     InputError
-        An entity is unknown.
+        An argument is of another kind, or an entity is unknown.
     """
+    check_kind(Replay, replay=replay)
+    check_kind(Axes, ax=ax)
+    check_kind(Settings, settings=settings)
     names = np.asarray(replay.entities["entity"])
     cash = np.asarray(replay.entities["closing_cash"], dtype=np.float64)
     events = {event["entity"]: event for event in replay.events.to_pylist()}
@@ -49,7 +61,7 @@ def one_path(replay: Replay, ax: Axes, *, settings: Settings, entities: Sequence
         low = sorted(of, key=lambda name: of[name].min() / max(abs(of[name][0]), 1e-300))
         chosen, more = (list(events) or low)[:MOST], max(0, len(events) - MOST)
     else:
-        chosen, more = [list(of)[known("entities", name, list(of))] for name in entities], 0
+        chosen, more = [list(of)[place] for place in known_places("entities", entities, list(of))], 0
     ends = []
     for number, name in enumerate(chosen):
         line, event = line_of(number), events.get(name)

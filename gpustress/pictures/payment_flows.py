@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from ..amounts import unit_of
+from ..arguments import whole_number
 from ..dates import period_label
 from ..errors import bad_argument
 from ..schema import OUTSIDE
+from ..settings import Settings
+from ..single_path import Replay
+from .arguments import check_kind
 from .style import COLOURS, GREY, INK, name_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.typing import NDArray
-
-    from ..settings import Settings
-    from ..single_path import Replay
 
 GAP: Final = 0.022  # between two parties, as a share of the height
 BAR: Final = 0.018  # width of a party's bar
@@ -50,8 +51,10 @@ def payments(replay: Replay, period: int, outside: bool = True) -> Payments:
     InputError
         The replay has no such period.
     """
+    check_kind(Replay, replay=replay)
+    check_kind(bool, outside=outside)
     table = replay.flows.to_pydict()
-    if period not in set(table["period"]):
+    if whole_number(period) not in set(table["period"]):
         raise bad_argument("period", period, "is no period of this replay", "Give one from 0 on.")
     sums: dict[tuple[str, str], float] = {}
     rows = zip(table["period"], table["payer"], table["receiver"], table["paid"], strict=True)
@@ -97,8 +100,11 @@ def payment_flows(
     Raises
     ------
     InputError
-        The replay has no such period.
+        An argument is of another kind, or the replay has no such period.
     """
+    check_kind(Axes, ax=ax)
+    if settings is not None:
+        check_kind(Settings, settings=settings)
     what = payments(replay, period, outside)
     ax.set_axis_off()
     ax.set_xlim(-0.42, 1.42)

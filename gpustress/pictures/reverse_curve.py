@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from ..answers.reverse import ReverseStress
+from .arguments import check_finite, check_kind
 from .style import COLOURS, GREY, INK, amount_axis, name_of, percent_axis, plain_axes, title
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from ..answers.reverse import ReverseStress
 
 
 def reverse_curve(
@@ -44,7 +40,17 @@ def reverse_curve(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InputError
+        An argument is of another kind.
     """
+    check_kind(ReverseStress, found=found)
+    check_kind(Axes, ax=ax)
+    check_kind(str, what=what, parameter=parameter, currency=currency)
+    check_finite(shift=shift)
+    check_kind(bool, share=share)
     columns = {name: np.asarray(found.evaluations[name], dtype=np.float64)
                for name in ("point", "value", "low", "high")}  # fmt: skip
     x = columns["point"] + shift

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..amounts import unit_of
-from ..arguments import one_of
+from ..arguments import names_in, one_of
 from ..dates import period_label
 from ..errors import bad_argument, nearest
 
@@ -92,19 +92,38 @@ def known(argument: str, name: str, names: Sequence[str]) -> int:
     return names.index(name)
 
 
+def known_places(argument: str, given: Any, names: Sequence[str]) -> list[int]:
+    """The places of one name or several among others.
+
+    Raises
+    ------
+    InputError
+        They are no names, or none, or one is not among the others.
+    """
+    places = [known(argument, name, names) for name in names_in(argument, given)]
+    if not places:
+        raise bad_argument(argument, given, "names nobody", nearest("", names))
+    return places
+
+
 def recorded(run: Result, series: str, scenario: int) -> NDArray[np.float64]:
     """A recorded series of one run, shape (P, T).
 
     Raises
     ------
     InputError
-        It was not recorded.
+        It was not recorded, or holds what is no finite number.
     """
     if series not in run.series:
         raise bad_argument(
             "record", sorted(run.series), f"does not hold `{series}`", f"Simulate with record=[{series!r}]."
         )
     values: NDArray[np.float64] = run.series[series][scenario]
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        path, period = map(int, bad[0])
+        message = f"holds no finite number in `{series}`, path {path}, period {period}"
+        raise bad_argument("run", float(values[path, period]), message, "Simulate it again: a run has none.")
     return values
 
 

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+from matplotlib.axes import Axes
 
 from ..errors import bad_argument
+from ..networks.contagion_arguments import numbers
 from ..sampling import CONFIDENCE, normal_deviate
+from .arguments import check_finite, check_kind, check_most
 from .style import COLOURS, INK, amount_axis, name_of, plain_axes, title
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 MOST: Final = 20  # bars
 _FORMS: Final = (
@@ -58,25 +61,15 @@ def tornado(
     Raises
     ------
     InputError
-        The table has neither set of columns, or no rows.
+        The table has neither set of columns, no rows, or a cell that is not as it has to be; or another argument.
     """
-    columns = pa.table(table).to_pydict()
-    if "derivative" in columns:
-        columns.setdefault("slope", columns["derivative"])
+    check_kind(Axes, ax=ax)
+    check_finite(base=base)
+    check_kind(str, what=what, currency=currency)
+    _check_ends(ends)
+    check_most(most)
+    parameters, figures, errors = _read(table)
     reach = normal_deviate(CONFIDENCE)
-    if {"parameter", "low", "high"} <= columns.keys():
-        figures = np.array([columns["low"], columns["high"]], dtype=np.float64)
-        errors = np.array(
-            [columns.get(name, [0.0] * figures.shape[1]) for name in ("low_error", "high_error")],
-            dtype=np.float64,
-        )
-    elif {"parameter", "slope", "standard_error"} <= columns.keys():
-        figures = np.array([columns["slope"]], dtype=np.float64)
-        errors = np.array([columns["standard_error"]], dtype=np.float64)
-    else:
-        raise bad_argument("table", sorted(columns), "does not hold the columns of sensitivities", _FORMS)
-    if figures.shape[1] == 0:
-        raise bad_argument("table", "no rows", "has nothing to draw", _FORMS)
     size = np.abs(figures - base).max(axis=0)
     order = np.argsort(-size, kind="stable")[:most]
     slopes = len(figures) == 1
@@ -97,7 +90,7 @@ def tornado(
                 capsize=2.5,
             )
     ax.axvline(base, color=INK, linewidth=0.9)
-    ax.set_yticks(range(len(order)), [name_of(str(columns["parameter"][i]), 40) for i in order])
+    ax.set_yticks(range(len(order)), [name_of(parameters[i], 40) for i in order])
     ax.invert_yaxis()
     plain_axes(ax)
     ax.grid(visible=False, axis="y")
@@ -111,3 +104,45 @@ def tornado(
     more = len(size) - len(order)
     title(ax, f"What moves the {name_of(what, 48)}", f"{more} more move it less" if more else "")
     return ax
+
+
+def _check_ends(ends: Any) -> None:
+    pair = isinstance(ends, tuple | list) and len(ends) == 2
+    if not pair or not all(isinstance(end, str) for end in ends):
+        raise bad_argument("ends", ends, "has to be two texts", "Say what the low and the high end are.")
+
+
+def _read(table: Any) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Parameters, and figures and errors with a row for each end, or one of slopes.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        columns = pa.table(table).to_pydict()
+    except (pa.ArrowException, TypeError, ValueError, AttributeError) as fault:
+        raise bad_argument("table", table, "is no table of sensitivities", _FORMS) from fault
+    if "derivative" in columns:
+        columns.setdefault("slope", columns["derivative"])
+    rows = len(next(iter(columns.values()), []))
+    if {"parameter", "low", "high"} <= columns.keys():
+        of_figures, of_errors = ["low", "high"], ["low_error", "high_error"]
+        columns = {name: [0.0] * rows for name in of_errors} | columns
+    elif {"parameter", "slope", "standard_error"} <= columns.keys():
+        of_figures, of_errors = ["slope"], ["standard_error"]
+    else:
+        raise bad_argument("table", sorted(columns), "does not hold the columns of sensitivities", _FORMS)
+    if rows == 0:
+        raise bad_argument("table", "no rows", "has nothing to draw", _FORMS)
+    for parameter in columns["parameter"]:
+        check_kind(str, parameter=parameter)
+    figures = np.array([numbers(name, columns[name]) for name in of_figures])
+    errors = np.array([numbers(name, columns[name]) for name in of_errors])
+    for name, values in zip(of_figures, figures, strict=True):
+        if not np.isfinite(values).all():
+            raise bad_argument(name, columns[name], "has to hold finite numbers", "Leave those rows out.")
+    for name, values in zip(of_errors, errors, strict=True):
+        if (values < 0.0).any():
+            raise bad_argument(name, columns[name], "holds a negative error", "Write standard errors.")
+    return columns["parameter"], figures, errors

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arguments import one_of
+from ..arguments import is_name, is_number, one_of
 from ..backends import arithmetic_of
 from ..backends.base import Series
 from ..book import Book, read_book
@@ -295,8 +294,7 @@ def _targets(target_error: Mapping[str, float] | None) -> tuple[tuple[str, float
     if not isinstance(target_error, Mapping):
         raise bad_argument("target_error", target_error, "is no mapping", remedy)
     for error in target_error.values():
-        number = isinstance(error, int | float | np.integer | np.floating) and not isinstance(error, bool)
-        if not number or not math.isfinite(error) or error <= 0.0:
+        if not is_number(error) or error <= 0.0:
             raise bad_argument("target_error", error, "is no positive number", remedy)
     return tuple((str(figure), float(error)) for figure, error in target_error.items())
 
@@ -312,7 +310,7 @@ def conform_books(system: System, books: Mapping[str, Any] | None) -> dict[str, 
     if books is None:
         own = system.tables["positions"]
         return {"positions": own} if own.num_rows else {}
-    if not isinstance(books, Mapping) or not all(isinstance(name, str) and name for name in books):
+    if not isinstance(books, Mapping) or not all(map(is_name, books)):
         remedy = 'Write {"mine": positions}, with a table of positions for each name.'
         raise InputError([Problem("books", None, None, "", "has to map names to tables", remedy)])
     conformed: dict[str, pa.Table] = {}
