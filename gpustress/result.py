@@ -232,7 +232,8 @@ class Result(Named):
             grid's coordinates.
         """
         if self.variance_reduction is not None:
-            return failure_curve_of_shares(self, *curve_shares(self))
+            each = [curve_shares(self, place) for place in range(len(self.runs))]
+            return failure_curve_of_shares(self, *map(np.stack, zip(*each, strict=True)))
         return failure_curve_table(self, self.failure_counts)
 
     def measure_summary(self) -> pa.Table:

@@ -17,7 +17,8 @@ import pytest
 import gpustress as gs
 from gpustress.amounts import PLAIN, Unit, never_seen, plus_minus, with_interval
 from gpustress.dates import period_label
-from gpustress.pictures.fans import quantiles
+from gpustress.path_sample import PathSample
+from gpustress.pictures.fans import LEVELS
 from gpustress.report import Answer, find, report_html, write_report
 from gpustress.report.assumptions import assumptions
 from gpustress.report.explorer import explorer
@@ -215,7 +216,9 @@ def test_the_readers_fans_are_the_recorded_quantiles_with_the_medians_error(exam
         size = {"million USD": 1e6, "billion USD": 1e9, "trillion USD": 1e12}[fans["unit"]]
         values = np.sort(recorded.series[name][place], axis=0)
         (fan,) = fans["scenarios"]
-        assert np.allclose(np.array(fan["quantiles"]) * size, quantiles(values), rtol=1e-4)
+        assert np.allclose(
+            np.array(fan["quantiles"]) * size, PathSample(150).quantiles(values, LEVELS), rtol=1e-4
+        )
         # Woodruff: 75 -+ 1.96 sqrt(150) / 2 are the ranks 62 and 88.
         assert np.allclose(np.array(fan["error"]) * size, (values[87] - values[61]) / 3.919928, rtol=1e-4)
 
@@ -402,7 +405,7 @@ def test_series_that_were_not_recorded_are_those_of_the_same_paths(example):
     assert not again.partial
     for scenario in ("base", "price_war"):
         place = recorded.scenarios.index(scenario)
-        expected = quantiles(recorded.series["cash:coreweave"][place])
+        expected = PathSample(150).quantiles(recorded.series["cash:coreweave"][place], LEVELS)
         assert np.array_equal(again.fan(scenario, "cash:coreweave").quantiles, expected)
     assert again.fan("build_on", "cash:coreweave") is None
     assert with_series(example, ["base"], ["cash:coreweave"], 20).partial

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..estimates import run_place
-from ..pictures.fans import quantiles
+from ..pictures.fans import LEVELS
 from ..sampling import quantile_with_error
 from ..simulation import simulate
 
@@ -56,12 +56,14 @@ class Series:
         """Quantiles of a series, named as ``record`` takes it, or None."""
         if name not in self.run.series or all(one.scenario != scenario for one in self.run.runs):
             return None
-        values = self.run.series[name][run_place(self.run, scenario)]
+        place = run_place(self.run, scenario)
+        values = self.run.series[name][place]
+        quantiles = self.run.sample(place).quantiles(values, LEVELS)
         if len(values) == 1:
-            return Fan(quantiles(values), None)
+            return Fan(quantiles, None)
         ordered = np.sort(values, axis=0)
         error = [quantile_with_error(column, 0.5)[1] for column in ordered.T]
-        return Fan(quantiles(values), np.array(error))
+        return Fan(quantiles, np.array(error))
 
 
 def with_series(run: Result, scenarios: Sequence[str], names: Sequence[str], most: int) -> Series:
