@@ -203,7 +203,7 @@ def check_explorer(tree, run):
         assert run.paths == 1 or min(fan["error"]) >= 0.0
 
 
-def test_the_readers_fans_are_the_recorded_quantiles_with_the_medians_error(example):
+def test_the_readers_fans_are_of_cash_and_of_running_totals_with_the_medians_error(example):
     names = ["cash:coreweave", "measure:ai_net"]
     recorded = gs.simulate(example.system, paths=150, seed=3, effects="full", record=names)
     series = with_series(recorded, ["price_war"], names, 150)
@@ -214,7 +214,8 @@ def test_the_readers_fans_are_the_recorded_quantiles_with_the_medians_error(exam
     assert data["measures"] == ["ai_net"]
     for name, fans in zip(names, (data["cash"][entity], data["totals"][0]), strict=True):
         size = {"million USD": 1e6, "billion USD": 1e9, "trillion USD": 1e12}[fans["unit"]]
-        values = np.sort(recorded.series[name][place], axis=0)
+        values = recorded.series[name][place]
+        values = np.sort(values.cumsum(axis=1) if name.startswith("measure:") else values, axis=0)
         (fan,) = fans["scenarios"]
         assert np.allclose(
             np.array(fan["quantiles"]) * size, PathSample(150).quantiles(values, LEVELS), rtol=1e-4
@@ -399,6 +400,13 @@ def test_long_names_and_letters_that_the_font_lacks_are_no_warning():
     assert names[0] in report_html(made_result(system, effects=BOTH))
 
 
+def test_the_readers_totals_are_those_worked_by_hand(three_firms):
+    """As examples/three_firms/README.md has them."""
+    run = gs.simulate(three_firms.system, paths=3, effects="full", record=["measure:cloud_net"])
+    totals = explorer(run, [0], with_series(run, ["base"], ["measure:cloud_net"], 3))["totals"]
+    assert totals[0]["scenarios"][0]["quantiles"][2] == [50.0, 100.0, 129.0, 89.0, 149.0]
+
+
 def test_series_that_were_not_recorded_are_those_of_the_same_paths(example):
     recorded = gs.simulate(example.system, paths=150, seed=3, effects="full", record=["cash:coreweave"])
     again = with_series(example, ["base", "price_war"], ["cash:coreweave"], 150)
@@ -406,8 +414,8 @@ def test_series_that_were_not_recorded_are_those_of_the_same_paths(example):
     for scenario in ("base", "price_war"):
         place = recorded.scenarios.index(scenario)
         expected = PathSample(150).quantiles(recorded.series["cash:coreweave"][place], LEVELS)
-        assert np.array_equal(again.fan(scenario, "cash:coreweave").quantiles, expected)
-    assert again.fan("build_on", "cash:coreweave") is None
+        assert np.array_equal(again.cash(scenario, "coreweave").quantiles, expected)
+    assert again.cash("build_on", "coreweave") is None
     assert with_series(example, ["base"], ["cash:coreweave"], 20).partial
     assert with_series(recorded, ["base"], ["cash:coreweave"], 20).run is recorded
 
