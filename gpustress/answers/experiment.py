@@ -15,7 +15,7 @@ from ..errors import InputError, Problem, bad_argument, nearest
 from ..evaluation import evaluate
 from ..job import check_paths, check_system, make_scenarios, prepare
 from ..memory import budget
-from ..parameters import Address, Flows, Parameters, parse_address
+from ..parameters import NEVER, Address, Flows, Parameters, parse_address
 from ..scenarios import Scenarios
 from ..schema import EFFECTS, KIND_PREFIX
 from ..simulation import result_bytes, simulate
@@ -242,7 +242,7 @@ def _current(system: System, parameters: Parameters, address: Address, periods: 
     if address.subject == "entity":
         item = system.entity_names.index(address.name)
         value = float(getattr(parameters, address.field)[0, item])
-        return None if address.field == "fail_at" else value
+        return None if address.field == "fail_at" and value == NEVER else value
     curves = parameters.curves
     if address.subject == "flow":
         flows = Flows(system.tables)

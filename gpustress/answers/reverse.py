@@ -57,7 +57,7 @@ class ReverseStress:
     value, value_error : float or None
         The statistic at the root. It misses the target by more than its error only where it jumps across it.
     unstressed : float or None
-        The parameter's own value; None where it has none (several flows of different scale, a date of failure).
+        The parameter's own value; None where it has none (several flows of different scale, no date of failure).
     unstressed_value, unstressed_error : float or None
         The statistic there; None where that lies out of the bounds.
     monotone : bool
@@ -213,7 +213,9 @@ def reverse_stress(
     else:
         unstressed = 1.0 if isinstance(parameter, str) and op == "scale" else 0.0
     search = Search(lambda xs: experiment.estimates([moved(x) for x in xs]), target, (low, high), integral)
-    found = search.run(points, unstressed)
+    # Nobody fails after the last period: of dates, without one, the latest is the smallest change.
+    nowhere = high if integral else low
+    found = search.run(points, nowhere if unstressed is None else unstressed)
     name = (
         parameter if isinstance(parameter, str) else ", ".join(f"{w:+g} x {a}" for a, w in direction.items())
     )

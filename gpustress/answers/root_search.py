@@ -70,17 +70,17 @@ class Search:
         self.brackets: list[tuple[float, float]] = []
         self.monotone = True
 
-    def run(self, points: int, reference: float | None) -> Found:
-        """Evaluate the first points, narrow the nearest brackets, and find the root's interval."""
+    def run(self, points: int, reference: float) -> Found:
+        """Evaluate the first points, narrow the brackets nearest to `reference`, and find the root's interval."""
         low, high = self.bounds
         grid = [*np.linspace(low, high, points)]
         if self._integral:
             grid = [float(x) for x in np.unique(np.rint(grid)) if low <= x <= high]
-        if reference is not None and low <= reference <= high:
+        if low <= reference <= high:
             grid.append(reference)
         self._know(grid)
         self.monotone = self._is_monotone()
-        start = min(max(low, low if reference is None else reference), high)
+        start = min(max(low, reference), high)
         self.brackets = self._crossings(start)
         left = [pair for pair in self.brackets if pair[1] <= start]
         right = [pair for pair in self.brackets if pair[0] >= start]
@@ -154,6 +154,8 @@ class Search:
     def _interval(self, root: float) -> tuple[float, float]:
         """Where the statistic's interval begins and ceases to hold the target, around `root`."""
         low, high = self.bounds
+        if self._integral:
+            self._know([x for x in (root - 1.0, root + 1.0) if low <= x <= high])
         here = self.known[root]
         others = [x for x in self.known if x != root]
         if others and math.isfinite(here.low) and math.isfinite(here.high):
@@ -175,17 +177,23 @@ class Search:
 
     def _end(self, outward: list[float], nowhere: float) -> float:
         inside = outward[0]
-        if not self.known[inside].low <= self.target <= self.known[inside].high:
+        # Beyond a root among whole numbers, which misses the target, another may be as near to it.
+        if not any(map(self._holds, outward[: 1 + self._integral])):
             return inside  # a jump across the target
         for x in outward[1:]:
             here, before = self.known[x], self.known[inside]
-            if math.isnan(here.low) or not here.low <= self.target <= here.high:
+            if not self._holds(x):
                 first, second = (before.low, here.low) if here.low > self.target else (before.high, here.high)
                 if not math.isfinite(first + second) or first == second:
                     return x
-                return inside + (x - inside) * (self.target - first) / (second - first)
+                way = (x - inside) * (self.target - first) / (second - first)
+                return inside + (math.trunc(way) if self._integral else way)
             inside = x
         return nowhere
+
+    def _holds(self, x: float) -> bool:
+        """Whether the statistic's own interval at a point holds the target."""
+        return self.known[x].low <= self.target <= self.known[x].high
 
     def table(self) -> pa.Table:
         """Every point that was evaluated."""
