@@ -19,6 +19,7 @@ SURE: Final = 3.0  # paired standard errors beyond which two steps disagree
 SHARE: Final = 0.2  # of the parameter's value: the largest step, where none is given
 OF_HAZARD: Final = 0.5  # the same of a hazard, for few paths feel a small one
 MOVED: Final = 25  # paths that have to move before a step tells of noise and bias
+CLOSING_IN: Final = 0.75  # of a difference of two steps, the next; without noise half of it, or a quarter
 STEP: Final = 0.1  # the same for what is no amount, and for what is 0
 HAZARD_STEP: Final = 0.01  # for a hazard of 0: one failure in a hundred years
 LEAST: Final = 1e-8  # of the step that is taken where none is given: how small a given one may be
@@ -59,11 +60,25 @@ def chosen_step(quotients: Sequence[Quotient], value: float) -> int:
     value : float
         The statistic without any change: by it the rounding of a difference is judged.
     """
-    telling = [place for place, quotient in enumerate(quotients) if _moved(quotient) >= MOVED] or [0]
+    telling = _telling(quotients) or [0]
     for place in telling:
         if all(_agree(quotients[place], quotients[other], value) for other in telling if other > place):
             return place
     return telling[-1]
+
+
+def is_settled(quotients: Sequence[Quotient], place: int) -> bool:
+    """Whether smaller steps bear out the one that `chosen_step` took: one agrees, or they close in on a limit.
+
+    Where the statistic jumps in the parameter, quotients grow as steps shrink, and there is no derivative.
+    """
+    if not any(quotient.influence.any() or quotient.value for quotient in quotients):
+        return True  # no path moves
+    telling = _telling(quotients)
+    if any(other > place for other in telling):
+        return True
+    last = [quotients[other].value for other in telling[-3:]]
+    return len(last) == 3 and abs(last[2] - last[1]) <= CLOSING_IN * abs(last[1] - last[0])
 
 
 def bias_at(quotients: Sequence[Quotient], place: int, order: int) -> float:
@@ -80,6 +95,10 @@ def bias_at(quotients: Sequence[Quotient], place: int, order: int) -> float:
     if place + 1 < len(quotients):
         return (quotients[place].value - quotients[place + 1].value) / (1.0 - 0.5**order)
     return (quotients[place - 1].value - quotients[place].value) / (2.0**order - 1.0)
+
+
+def _telling(quotients: Sequence[Quotient]) -> list[int]:
+    return [place for place, quotient in enumerate(quotients) if _moved(quotient) >= MOVED]
 
 
 def _moved(quotient: Quotient) -> int:
@@ -151,6 +170,7 @@ class Ladder:
             "derivative": chosen.value,
             "standard_error": chosen.standard_error,
             "bias": abs(bias_at(quotients, place, 2 if self.scheme == CENTRAL else 1)),
+            "settled": is_settled(quotients, place),
             "step": chosen.step,
             "scheme": self.scheme,
             "down": chosen.down,

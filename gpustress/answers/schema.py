@@ -85,6 +85,11 @@ SENSITIVITIES: Final = ResultSchema(
             "standard_error", "float", "of the derivative, paired over the same paths; null of one path"
         ),
         ResultColumn("bias", "float", "of the derivative at this step, as two steps tell it"),
+        ResultColumn(
+            "settled",
+            "boolean",
+            "whether smaller steps bear it out; where not, the statistic may jump and have no derivative",
+        ),
         ResultColumn("step", "float", "that was chosen; null pathwise, as are the last two columns"),
         ResultColumn(
             "scheme",

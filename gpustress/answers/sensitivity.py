@@ -40,7 +40,8 @@ class Sensitivities:
     value, standard_error : float
         The statistic without any change.
     table : pyarrow.Table
-        parameter, unstressed, derivative, standard_error, bias, step, scheme, down, up: a row for each parameter.
+        parameter, unstressed, derivative, standard_error, bias, settled, step, scheme, down, up: a row for each
+        parameter.
     steps : pyarrow.Table
         parameter, step, derivative, standard_error: every step that was tried, the largest first; none pathwise.
     paths, seed : int
@@ -120,7 +121,9 @@ def sensitivities(
     paths jump (failures); Glasserman, "Monte Carlo Methods in Financial Engineering" (2003), section 7.1. So the
     largest step and its halves (four times) are all evaluated, and Lepski's rule (1991) takes the largest that agrees
     with every smaller one within 3 paired standard errors: the least noise of those whose bias does not show. A step
-    at which fewer than 25 paths move tells neither, and is left out where another is not. `bias`
+    at which fewer than 25 paths move tells neither, and is left out where another is not. Where no smaller step agrees
+    with the one that is taken, and they do not close in on a limit either, it is not `settled`: the statistic jumps in
+    the parameter, or more paths are needed. `bias`
     is what is left of it by Richardson's extrapolation, two steps' difference over 3/4 (over 3, of the least step).
     The standard error is that of the paired differences of the paths, or of their influences for a quantile and an
     expected shortfall.
@@ -224,6 +227,7 @@ def _pathwise(
             "derivative": derivative,
             "standard_error": error,
             "bias": 0.0,
+            "settled": True,
             "scheme": PATHWISE,
         }
         for name, (derivative, error) in zip(names, found, strict=True)
