@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
@@ -527,6 +528,34 @@ def test_objects_show_themselves_in_a_notebook(example):
     assert len(size) + len(shown) < 20_000
     for text in (shown, size):
         parsed(f"<!DOCTYPE html><title>x</title>{text}")
+
+
+def test_answers_show_themselves_in_a_notebook_whatever_the_names(example):
+    run = renamed_run(EVIL)
+    lab, loan = run.entities[0], run.system.flow_names[0]
+    by_cash = {"entity": lab, "statistic": "failure_probability", "paths": 8}
+    search = {"bounds": (0.0, 900.0), "target": 0.5} | by_cash
+    moving = gs.read_system(EXAMPLES / "ai_buildout")
+    for answer, told in (
+        (run.replay(0), [row["cause"] for row in run.replay(0).events.to_pylist()]),
+        (gs.story(run), gs.story(run).table["text"].to_pylist()),
+        (gs.explain(run), gs.explain(run).words),
+        (
+            gs.reverse_stress(run.system, f"entity.{lab}.cash", **search),
+            ["meets 0.5"],
+        ),
+        (gs.sensitivities(run.system, [f"flow.{loan}.scale"], **by_cash), ["<th>settled</th>"]),
+        (gs.likeliest_point(moving, entity="oracle"), ["standard deviations"]),
+    ):
+        line, shown = repr(answer), answer._repr_html_()
+        assert line.startswith(f"<{type(answer).__name__}")
+        assert len(line.splitlines()) == 1
+        assert len(line) < 1200
+        assert "<script" not in shown
+        if not isinstance(answer, gs.LikeliestPoint):
+            assert "&lt;script&gt;" in shown
+        assert all(escape(text) in shown or text in shown for text in told)
+        parsed(f"<!DOCTYPE html><title>x</title>{shown}")
 
 
 def test_the_drawing_of_who_pays_whom_has_an_arrow_for_each_pair():

@@ -54,7 +54,7 @@ TOLD: Final = 0.01  # of the squared distance: a factor with less is not told in
 RAY: Final = 16  # radii up to the point at which the figure is told; a quarter more beyond it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LikeliestPoint:
     """The likeliest path of the factors on which something happens.
 
@@ -114,6 +114,16 @@ class LikeliestPoint:
     candidates: int
     backend: str
     answer: str
+
+    def __repr__(self) -> str:
+        """Say the answer in words."""
+        return f"<LikeliestPoint: {self.answer}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, and how it was come by."""
+        from ..notebook import answer_html
+
+        return answer_html("Likeliest point", [self.answer], self.factors)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""

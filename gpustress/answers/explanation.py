@@ -28,7 +28,7 @@ TOLD: Final = 3  # starters, followers and positions that are told in words; the
 SURE: Final = 3.0  # standard errors beyond which a factor is told to be otherwise on the worst paths
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What a run of one scenario comes from; tables as of the functions that make them.
 
@@ -62,6 +62,16 @@ class Explanation:
     shares: pa.Table | None
     stories: tuple[Story, ...]
     words: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say in a line what is explained."""
+        return f"<Explanation of {self.scenario!r}: {len(self.words)} sentences>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentences."""
+        from ..notebook import answer_html
+
+        return answer_html(f"What {self.scenario} comes from", self.words)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, ready for JSON: what is no number is null."""

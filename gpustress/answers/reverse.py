@@ -31,7 +31,7 @@ MOST_POINTS: Final = 10_000
 _ADDRESS: Final = 'Name what is changed, e.g. "flow.kind:revenue.scale", or map addresses to numbers.'
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReverseStress:
     """What it takes until a statistic meets a target.
 
@@ -95,6 +95,16 @@ class ReverseStress:
     seed: int
     backend: str
     answer: str
+
+    def __repr__(self) -> str:
+        """Say the answer in words."""
+        return f"<ReverseStress: {self.answer}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, and how it was come by."""
+        from ..notebook import answer_html
+
+        return answer_html("Reverse stress", [self.answer], self.evaluations)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, ready for JSON: what is infinite or no number is null."""

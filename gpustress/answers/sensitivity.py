@@ -29,7 +29,7 @@ DIFFERENCES, PATHWISE = "differences", "pathwise"
 METHODS: Final = (DIFFERENCES, PATHWISE)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sensitivities:
     """Derivatives of a statistic by parameters.
 
@@ -56,6 +56,19 @@ class Sensitivities:
     paths: int
     seed: int
     backend: str
+
+    def __repr__(self) -> str:
+        """Say in a line what they are of."""
+        return (
+            f"<Sensitivities of the {self.statistic}: {self.table.num_rows} parameters, {self.paths} paths, "
+            f"seed {self.seed}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the derivatives."""
+        from ..notebook import answer_html
+
+        return answer_html(repr(self).strip("<>"), table=self.table)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, ready for JSON: what is infinite or no number is null."""

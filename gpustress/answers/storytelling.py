@@ -15,7 +15,6 @@ from ..errors import bad_argument
 from ..estimates import run_place
 from ..result import check_result
 from ..sampling import quantile_rank
-from ..single_path import replay
 from ..tables import floats, strings
 from .attribution import badness
 from .plain_data import fields_as_json
@@ -40,7 +39,7 @@ _FAILS: Final = {
 _UNITS: Final = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Story:
     """One path, told.
 
@@ -69,6 +68,16 @@ class Story:
     replay: Replay
     table: pa.Table
 
+    def __repr__(self) -> str:
+        """Say in a line whose story it is."""
+        return f"<Story of path {self.path} of {self.scenario!r}: {self.table.num_rows} sentences>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentences."""
+        from ..notebook import answer_html
+
+        return answer_html(f"Path {self.path} of {self.scenario}", str(self).split("\n"))
+
     def __str__(self) -> str:
         """The sentences, a line for each period."""
         lines: dict[str, list[str]] = {}
@@ -87,6 +96,7 @@ def story(
     scenario: str | None = None,
     *,
     which: str | float = WORST_PATH,
+    path: int | None = None,
     measure: str | None = None,
     figure: str = "npv",
     positions: Any = None,
@@ -102,6 +112,8 @@ def story(
         A run's or a scenario's name; None: the first.
     which : "median", "worst" or float
         Which path: of a loss quantile, e.g. 0.95. Of paths that tie, the one with the smallest number.
+    path : int, optional
+        Its number instead.
     measure, figure, positions, horizon
         By what paths are ordered, as of `worst_world`.
     factors : anything that speaks Arrow, optional
@@ -123,15 +135,15 @@ def story(
     if not is_number(level) or not 0.0 < float(level) <= 1.0:
         remedy = 'Write "median", "worst" or a quantile such as 0.95.'
         raise bad_argument("which", which, "names no path", remedy)
-    rank = run.paths if level == 1.0 else quantile_rank(float(level), run.paths)[0]
-    value = np.sort(bad)[rank - 1]
-    path = int(np.flatnonzero(bad == value)[0])
-    told = replay(run.system, run.scenario_table, path=path, scenario=run.scenarios[place], seed=run.seed,
-                  effects=_effects(run), backend=run.backend, factors=factors)  # fmt: skip
+    if path is None:
+        rank = run.paths if level == 1.0 else quantile_rank(float(level), run.paths)[0]
+        path = int(np.flatnonzero(bad == np.sort(bad)[rank - 1])[0])
+    told = run.replay(path, run.scenarios[place], factors=factors)
+    value = bad[told.path]
     own = float(-value if measure is not None and figure != "payback" else value)
     return Story(
         scenario=run.scenarios[place],
-        path=path,
+        path=told.path,
         value=own,
         judged_by=_judged_by(run.system, own, measure, figure, positions),
         share_better=float(np.mean(bad <= value)),
@@ -186,13 +198,6 @@ def _judged_by(system: System, value: float, measure: str | None, figure: str, p
     if positions is None and not system.tables["positions"].num_rows:
         return f"{value:.0f} failures"
     return f"loss {money(value, system.settings.currency)}"
-
-
-def _effects(run: Result) -> tuple[str, ...] | str:
-    """The effects that the run was asked for, so that its names come out again."""
-    several = tuple(dict.fromkeys(one.effects for one in run.runs))
-    named = any(one.name != one.scenario for one in run.runs)
-    return several if named else several[0]
 
 
 def _factors(system: System, told: Replay, period: int) -> str:

@@ -8,12 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arguments import one_of, whole_number
+from ..arguments import whole_number
 from ..errors import bad_argument, nearest
-from ..factor_paths import read_factor_paths
 from ..result import check_result
 from ..schema import LOAN_CLAIM
-from ..single_path import replay
 from ..tables import booleans, floats, places
 
 if TYPE_CHECKING:
@@ -37,32 +35,13 @@ def system_network(
     check_result(run)
     if run.system != system:
         raise bad_argument("system", system, "is not the one that was run", "Give run.system.")
-    for name, value, count in (("path", path, run.paths), ("period", period, run.periods)):
-        number = whole_number(value)
-        if number is None or not 0 <= number < count:
-            raise bad_argument(
-                name, value, f"is no {name} of the run", f"Give a number from 0 to {count - 1}."
-            )
-    if read_factor_paths(system, factors).digest != run.factors_digest:
-        remedy = "Give the table that the run was given, or none where it had none."
-        raise bad_argument("factors", factors, "are not the factor paths of the run", remedy)
-    return _tables(system, _replay(run, scenario, path, factors), period)
-
-
-def _replay(run: Result, scenario: str | None, path: int, factors: Any) -> Replay:
-    """Replay a path of one of the run's scenarios, under the effects that it ran with."""
-    names = run.scenarios
+    number, names = whole_number(period), run.scenarios
+    if number is None or not 0 <= number < run.periods:
+        remedy = f"Give a number from 0 to {run.periods - 1}."
+        raise bad_argument("period", period, "is no period of the run", remedy)
     if scenario is None and len(names) > 1:
         raise bad_argument("scenario", scenario, f"does not say which of {len(names)}", nearest("", names))
-    if scenario is not None and not one_of(scenario, names):
-        raise bad_argument("scenario", scenario, "is no scenario of this run", nearest(str(scenario), names))
-    chosen = run.runs[0 if scenario is None else names.index(scenario)]
-    table = run.scenario_table.drop_columns("effects")
-    table = table.filter(pc.equal(table["scenario"], chosen.scenario))
-    return replay(
-        run.system, table, path=path, seed=run.seed, effects=chosen.effects, factors=factors,
-        variance_reduction=run.variance_reduction,
-    )  # fmt: skip
+    return _tables(system, run.replay(path, scenario, factors=factors), number)
 
 
 def _tables(system: System, happened: Replay, period: int) -> tuple[pa.Table, pa.Table]:
