@@ -29,9 +29,9 @@ from gpustress import System, read_system
 from gpustress.backends import get_backend
 from gpustress.backends.base import ClearingOutcome, Outcome, Rule, Solution, SpreadOutcome
 from gpustress.backends.native import NativeBackend
-from gpustress.contagion import PLAIN_ROUNDS
 from gpustress.exposures import EquityShocks, Exposures
 from gpustress.job import Job, prepare
+from gpustress.networks.contagion import PLAIN_ROUNDS
 from gpustress.obligations import Obligations
 from gpustress.schema import EFFECTS
 
@@ -119,7 +119,7 @@ def different_clearings() -> dict[str, list[str]]:
     for nodes in (3, 100, 1_000, 10_000):
         for shocks in (1, 37, 1_000 if nodes < 10_000 else 300):
             net = random_network(nodes, seed=shocks)
-            batch, owed = random_shocks(net, shocks), Obligations.of(net)
+            batch, owed = random_shocks(net, shocks), net.obligations
             for solution, costs in asked:
                 ours, theirs = (
                     each.clear(owed, batch, costs, solution, MEMORY)  # type: ignore[attr-defined]
@@ -198,7 +198,7 @@ def clearing_times(turns: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for nodes, shocks in SIZES.items():
         net = random_network(nodes)
-        batch, owed = random_shocks(net, shocks), Obligations.of(net)
+        batch, owed = random_shocks(net, shocks), net.obligations
 
         def work(name: str, owed: Obligations = owed, batch: Any = batch) -> float:
             clear = backends[name].clear  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpustress import Network
-from gpustress.obligations import DEFAULT_TOLERANCE, Obligations
+from gpustress.obligations import DEFAULT_TOLERANCE
 
 AT_REST = 2.0**-51  # of what is due, as in gpustress: an update that moves no payment by more is the last
 NEVA_TOLERANCE = 1e-4  # that its timing is quoted for
@@ -38,7 +38,7 @@ class _OneRank:
     """Debts of one rank as scipy.sparse has them: paid (K,) is what each debtor pays."""
 
     def __init__(self, net: Network):
-        owed = Obligations.of(net)
+        owed = net.obligations
         if len(np.unique(owed.debtor)) < len(owed.debtor):
             raise ValueError("the peers know no ranks")
         self.debtor, self.due, self.nodes, self.largest = owed.debtor, owed.due.high, owed.nodes, owed.largest
@@ -128,7 +128,7 @@ class Dense:
     """The same with a dense matrix, all shocks together: a matrix product for each update."""
 
     def __init__(self, net: Network):
-        owed = Obligations.of(net)
+        owed = net.obligations
         self._due = np.zeros(owed.nodes)
         self._due[owed.debtor] = owed.due.high
         shares = np.zeros((owed.nodes, owed.nodes))

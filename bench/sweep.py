@@ -26,11 +26,12 @@ from pathlib import Path
 
 from distributed import Client, LocalCluster
 
-from gpustress import Scenarios, shards
+from gpustress import Scenarios
 from gpustress.backends import get_backend
 from gpustress.job import prepare
-from gpustress.sweep_question import Keep
-from gpustress.sweeping import sweep
+from gpustress.sweeps import shards
+from gpustress.sweeps.question import Keep
+from gpustress.sweeps.sweeping import sweep
 
 from .machine import machine_name
 from .reference import ENTITIES, FLOWS, PERIODS, SEED, reference_system

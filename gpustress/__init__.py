@@ -15,43 +15,54 @@ from .backends import backends as backends
 from .version import VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
-    from .attribution import cascade_followers as cascade_followers
-    from .attribution import cascade_starts as cascade_starts
-    from .attribution import contagion_losses as contagion_losses
-    from .attribution import worst_world as worst_world
-    from .cascades import Cascade as Cascade
-    from .cascades import cascade as cascade
-    from .cascades import cascade_blocks as cascade_blocks
-    from .clearing import Clearing as Clearing
-    from .clearing import clear as clear
-    from .clearing import clear_blocks as clear_blocks
-    from .common_assets import FireSales as FireSales
-    from .common_assets import fire_sales as fire_sales
-    from .common_assets import fire_sales_blocks as fire_sales_blocks
-    from .control_variates import control_variate as control_variate
-    from .convergence_table import convergence as convergence
-    from .design_point import LikeliestPoint as LikeliestPoint
-    from .design_point import likeliest_point as likeliest_point
-    from .distress import DebtRank as DebtRank
-    from .distress import debtrank as debtrank
-    from .distress import debtrank_blocks as debtrank_blocks
+    from .answers.attribution import cascade_followers as cascade_followers
+    from .answers.attribution import cascade_starts as cascade_starts
+    from .answers.attribution import contagion_losses as contagion_losses
+    from .answers.attribution import worst_world as worst_world
+    from .answers.control_variates import control_variate as control_variate
+    from .answers.convergence_table import convergence as convergence
+    from .answers.design_point import LikeliestPoint as LikeliestPoint
+    from .answers.design_point import likeliest_point as likeliest_point
+    from .answers.explanation import Explanation as Explanation
+    from .answers.explanation import explain as explain
+    from .answers.reverse import ReverseStress as ReverseStress
+    from .answers.reverse import reverse_stress as reverse_stress
+    from .answers.sensitivity import Sensitivities as Sensitivities
+    from .answers.sensitivity import sensitivities as sensitivities
+    from .answers.storytelling import Story as Story
+    from .answers.storytelling import story as story
+    from .answers.variance_shares import sobol_indices as sobol_indices
     from .errors import AccuracyError as AccuracyError
     from .errors import BackendWarning as BackendWarning
     from .errors import InputError as InputError
     from .errors import InputWarning as InputWarning
     from .errors import Problem as Problem
-    from .explanation import Explanation as Explanation
-    from .explanation import explain as explain
     from .failure_order import failure_links as failure_links
-    from .network import Network as Network
-    from .network_files import read_network as read_network
-    from .network_valuation import NetworkValuation as NetworkValuation
-    from .network_valuation import value_network as value_network
-    from .reconstruction import reconstruct as reconstruct
+    from .networks.cascades import Cascade as Cascade
+    from .networks.cascades import cascade as cascade
+    from .networks.cascades import cascade_blocks as cascade_blocks
+    from .networks.clearing import Clearing as Clearing
+    from .networks.clearing import clear as clear
+    from .networks.clearing import clear_blocks as clear_blocks
+    from .networks.common_assets import FireSales as FireSales
+    from .networks.common_assets import fire_sales as fire_sales
+    from .networks.common_assets import fire_sales_blocks as fire_sales_blocks
+    from .networks.distress import DebtRank as DebtRank
+    from .networks.distress import debtrank as debtrank
+    from .networks.distress import debtrank_blocks as debtrank_blocks
+    from .networks.files import read_network as read_network
+    from .networks.network import Network as Network
+    from .networks.network_valuation import NetworkValuation as NetworkValuation
+    from .networks.network_valuation import value_network as value_network
+    from .networks.reconstruction import reconstruct as reconstruct
+    from .networks.valuations import BlackCox as BlackCox
+    from .networks.valuations import EisenbergNoe as EisenbergNoe
+    from .networks.valuations import Furfine as Furfine
+    from .networks.valuations import LinearDebtRank as LinearDebtRank
+    from .networks.valuations import Merton as Merton
+    from .networks.valuations import RogersVeraart as RogersVeraart
     from .result import MeasureResult as MeasureResult
     from .result import Result as Result
-    from .reverse import ReverseStress as ReverseStress
-    from .reverse import reverse_stress as reverse_stress
     from .risk import RiskEstimate as RiskEstimate
     from .risk import claims as claims
     from .risk import expected_shortfall as expected_shortfall
@@ -60,115 +71,104 @@ if TYPE_CHECKING:
     from .run_estimate import RunEstimate as RunEstimate
     from .run_estimate import estimate as estimate
     from .scenarios import Scenarios as Scenarios
-    from .sensitivity import Sensitivities as Sensitivities
-    from .sensitivity import sensitivities as sensitivities
     from .simulation import simulate as simulate
     from .single_path import Replay as Replay
     from .single_path import replay as replay
     from .store import read_result as read_result
-    from .storytelling import Story as Story
-    from .storytelling import story as story
-    from .sweep_estimate import SweepEstimate as SweepEstimate
-    from .sweep_estimate import estimate_sweep as estimate_sweep
-    from .sweep_progress import SweepProgress as SweepProgress
-    from .sweep_result import Sweep as Sweep
-    from .sweep_result import SweepStatus as SweepStatus
-    from .sweep_result import read_sweep as read_sweep
-    from .sweep_result import sweep_status as sweep_status
-    from .sweeping import sweep as sweep
+    from .sweeps.estimate import SweepEstimate as SweepEstimate
+    from .sweeps.estimate import estimate_sweep as estimate_sweep
+    from .sweeps.progress import SweepProgress as SweepProgress
+    from .sweeps.result import Sweep as Sweep
+    from .sweeps.result import SweepStatus as SweepStatus
+    from .sweeps.result import read_sweep as read_sweep
+    from .sweeps.result import sweep_status as sweep_status
+    from .sweeps.sweeping import sweep as sweep
     from .system import System as System
     from .system import read_system as read_system
     from .tail import contributions as contributions
     from .tail import entity_contributions as entity_contributions
     from .tail import flow_contributions as flow_contributions
-    from .valuations import BlackCox as BlackCox
-    from .valuations import EisenbergNoe as EisenbergNoe
-    from .valuations import Furfine as Furfine
-    from .valuations import LinearDebtRank as LinearDebtRank
-    from .valuations import Merton as Merton
-    from .valuations import RogersVeraart as RogersVeraart
     from .variance_reduction import Antithetic as Antithetic
     from .variance_reduction import ImportanceSampling as ImportanceSampling
     from .variance_reduction import QuasiMonteCarlo as QuasiMonteCarlo
-    from .variance_shares import sobol_indices as sobol_indices
 
 _MODULE_OF = {
     "AccuracyError": "errors",
     "Antithetic": "variance_reduction",
     "BackendWarning": "errors",
-    "BlackCox": "valuations",
-    "Cascade": "cascades",
-    "Clearing": "clearing",
-    "DebtRank": "distress",
-    "EisenbergNoe": "valuations",
-    "Explanation": "explanation",
-    "FireSales": "common_assets",
-    "Furfine": "valuations",
+    "BlackCox": "networks.valuations",
+    "Cascade": "networks.cascades",
+    "Clearing": "networks.clearing",
+    "DebtRank": "networks.distress",
+    "EisenbergNoe": "networks.valuations",
+    "Explanation": "answers.explanation",
+    "FireSales": "networks.common_assets",
+    "Furfine": "networks.valuations",
     "ImportanceSampling": "variance_reduction",
     "InputError": "errors",
     "InputWarning": "errors",
-    "LikeliestPoint": "design_point",
-    "LinearDebtRank": "valuations",
+    "LikeliestPoint": "answers.design_point",
+    "LinearDebtRank": "networks.valuations",
     "MeasureResult": "result",
-    "Merton": "valuations",
-    "Network": "network",
-    "NetworkValuation": "network_valuation",
+    "Merton": "networks.valuations",
+    "Network": "networks.network",
+    "NetworkValuation": "networks.network_valuation",
     "Problem": "errors",
     "QuasiMonteCarlo": "variance_reduction",
     "Replay": "single_path",
     "Result": "result",
-    "ReverseStress": "reverse",
+    "ReverseStress": "answers.reverse",
     "RiskEstimate": "risk",
-    "RogersVeraart": "valuations",
+    "RogersVeraart": "networks.valuations",
     "RunEstimate": "run_estimate",
     "Scenarios": "scenarios",
-    "Sensitivities": "sensitivity",
-    "Story": "storytelling",
-    "Sweep": "sweep_result",
-    "SweepEstimate": "sweep_estimate",
-    "SweepProgress": "sweep_progress",
-    "SweepStatus": "sweep_result",
+    "Sensitivities": "answers.sensitivity",
+    "Story": "answers.storytelling",
+    "Sweep": "sweeps.result",
+    "SweepEstimate": "sweeps.estimate",
+    "SweepProgress": "sweeps.progress",
+    "SweepStatus": "sweeps.result",
     "System": "system",
-    "cascade": "cascades",
-    "cascade_blocks": "cascades",
-    "cascade_followers": "attribution",
-    "cascade_starts": "attribution",
+    "cascade": "networks.cascades",
+    "cascade_blocks": "networks.cascades",
+    "cascade_followers": "answers.attribution",
+    "cascade_starts": "answers.attribution",
     "claims": "risk",
-    "clear": "clearing",
-    "clear_blocks": "clearing",
-    "contagion_losses": "attribution",
+    "clear": "networks.clearing",
+    "clear_blocks": "networks.clearing",
+    "contagion_losses": "answers.attribution",
     "contributions": "tail",
-    "control_variate": "control_variates",
-    "convergence": "convergence_table",
-    "debtrank": "distress",
-    "debtrank_blocks": "distress",
+    "control_variate": "answers.control_variates",
+    "convergence": "answers.convergence_table",
+    "debtrank": "networks.distress",
+    "debtrank_blocks": "networks.distress",
     "entity_contributions": "tail",
     "estimate": "run_estimate",
-    "estimate_sweep": "sweep_estimate",
+    "estimate_sweep": "sweeps.estimate",
     "expected_shortfall": "risk",
-    "explain": "explanation",
+    "explain": "answers.explanation",
     "failure_links": "failure_order",
-    "fire_sales": "common_assets",
-    "fire_sales_blocks": "common_assets",
-    "likeliest_point": "design_point",
+    "fire_sales": "networks.common_assets",
+    "fire_sales_blocks": "networks.common_assets",
+    "likeliest_point": "answers.design_point",
     "flow_contributions": "tail",
     "losses": "risk",
-    "read_network": "network_files",
+    "read_network": "networks.files",
     "read_result": "store",
-    "read_sweep": "sweep_result",
+    "read_sweep": "sweeps.result",
     "read_system": "system",
-    "reconstruct": "reconstruction",
+    "reconstruct": "networks.reconstruction",
     "replay": "single_path",
-    "reverse_stress": "reverse",
-    "sensitivities": "sensitivity",
+    "reverse_stress": "answers.reverse",
+    "sensitivities": "answers.sensitivity",
     "simulate": "simulation",
-    "sobol_indices": "variance_shares",
-    "story": "storytelling",
-    "sweep": "sweeping",
-    "sweep_status": "sweep_result",
+    "sobol_indices": "answers.variance_shares",
+    "story": "answers.storytelling",
+    "sweep": "sweeps.sweeping",
+    "sweep_status": "sweeps.result",
     "value_at_risk": "risk",
-    "value_network": "network_valuation",
-    "worst_world": "attribution",
+    "value_network": "networks.network_valuation",
+    "worst_world": "answers.attribution",
 }
 
 __all__ = ["BackendInfo", "__version__", "backends", *_MODULE_OF]  # noqa: PLE0604

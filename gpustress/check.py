@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .bounds import POSITIVE, REVERTING
 from .cells import Blame, is_one_of
 from .correlation import check_correlations
 from .errors import Problem, report_rows, row_number, shown
 from .evaluation import evaluate
+from .factor_ranges import POSITIVE, REVERTING
 from .names import check_key, check_names, repeated_rows, value_codes
 from .parameters import ENTITY_FIELDS, FACTOR_FIELDS, parse_address
 from .references import Known, check_drivers, check_references, known_names, nearest_known

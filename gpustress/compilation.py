@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .bounds import linked_inverse
 from .check import check_periods
 from .draws import name_id
 from .errors import InputError, Problem
 from .evaluation import evaluate
+from .factor_ranges import linked_inverse
 from .lines import expand_lines
 from .loans import opening_balances, whole_periods
 from .parameters import Flows

@@ -32,18 +32,16 @@ def failure_shares(run: Result) -> tuple[Shares, NDArray[np.float64]]:
     return (share, error), period
 
 
-def curve_shares(run: Result) -> Shares:
-    """Probability of having failed by the end of each period, with its error: (S, N, T)."""
-    share, error = np.zeros((2, len(run.runs), len(run.entities), run.periods))
-    for place in range(len(run.runs)):
-        sample, failed_at = run.sample(place), run.failed_at[place]
-        for entity in range(len(run.entities)):
-            for t in range(run.periods):
-                if t and not (failed_at[:, entity] == t).any():  # nobody does in this period
-                    share[place, entity, t] = share[place, entity, t - 1]
-                    error[place, entity, t] = error[place, entity, t - 1]
-                    continue
-                share[place, entity, t], error[place, entity, t] = sample.mean(failed_at[:, entity] <= t)
+def curve_shares(run: Result, place: int) -> Shares:
+    """Probability of having failed by the end of each period under one of the runs, with its error: (N, T)."""
+    share, error = np.zeros((2, len(run.entities), run.periods))
+    sample, failed_at = run.sample(place), run.failed_at[place]
+    for entity in range(len(run.entities)):
+        for t in range(run.periods):
+            if t and not (failed_at[:, entity] == t).any():  # nobody does in this period
+                share[entity, t], error[entity, t] = share[entity, t - 1], error[entity, t - 1]
+                continue
+            share[entity, t], error[entity, t] = sample.mean(failed_at[:, entity] <= t)
     return share, error
 
 

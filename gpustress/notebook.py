@@ -1,4 +1,4 @@
-"""Systems and results as a notebook shows them: small tables, whatever stands in a name."""
+"""Systems, results and answers as a notebook shows them: small tables, whatever stands in a name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from .who_pays_whom import payment_lines, who_pays_whom
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pyarrow as pa
+
     from .result import Result
     from .system import System
 
 PAIRS: Final = 12  # of who pays whom
 ROWS: Final = 12  # scenarios
+TOLD: Final = 24  # rows of an answer's table
 
 
 def system_html(system: System) -> str:
@@ -88,6 +91,36 @@ def result_html(run: Result) -> str:
         + (f"<p>... and {more} more runs.</p>" if more else "")
         + "</div>"
     )
+
+
+def answer_html(title: str, sentences: Iterable[str] = (), table: pa.Table | None = None) -> str:
+    """What an answer is, its words, and the first rows of its table.
+
+    Parameters
+    ----------
+    title : str
+    sentences : iterable of str
+    table : pyarrow.Table, optional
+
+    Returns
+    -------
+    str
+        HTML that holds no script and no style.
+    """
+    parts = [f"<p><strong>{escape(title)}</strong></p>", *(f"<p>{escape(text)}</p>" for text in sentences)]
+    if table is not None:
+        shown = table.slice(0, TOLD)
+        rows = zip(*(map(_cell, column.to_pylist()) for column in shown.columns), strict=True)
+        parts.append(_table(shown.column_names, rows))
+        more = table.num_rows - shown.num_rows
+        parts += [f"<p>... and {more} more rows.</p>"] if more else []
+    return "<div>" + "".join(parts) + "</div>"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from .bounds import REVERTING
 from .cells import Blame, is_one_of
+from .factor_ranges import REVERTING
 from .schema import DEPRECIATION, IMPAIRMENT
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A network as clearing sees it: what each node owes in each rank, as dense arrays."""
+"""A static network as clearing sees it: what each node owes in each rank, as dense arrays."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from .double_double import DoubleDouble
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from .network import Network
 
 ACCURACY: Final = 1e-12  # of clearing, as a share of the largest total that a node owes
 # A node is in default that has less than it owes by more than this share of it: 0.1 + 0.2 pay 0.3. It decides about
@@ -57,34 +55,41 @@ class Obligations:
     total: DoubleDouble
 
     @staticmethod
-    def of(network: Network) -> Obligations:
-        """Those of a network, made anew; `Network.obligations` keeps them."""
-        nodes = len(network.names)
-        owing = np.flatnonzero(network.external_liabilities)
-        node = np.concatenate([network.debtor, owing])
-        rank = np.concatenate([network.rank, network.external_rank[owing]])
-        amount = np.concatenate([network.amount, network.external_liabilities[owing]])
+    def of(
+        debtor: NDArray[np.int64],
+        creditor: NDArray[np.int64],
+        amount: NDArray[np.float64],
+        rank: NDArray[np.int64],
+        external_liabilities: NDArray[np.float64],
+        external_rank: NDArray[np.int64],
+    ) -> Obligations:
+        """Those of the debts between nodes (E,) and of what each node owes to others (N,)."""
+        nodes, edges = len(external_liabilities), len(amount)
+        owing = np.flatnonzero(external_liabilities)
+        node = np.concatenate([debtor, owing])
+        rank = np.concatenate([rank, external_rank[owing]])
+        owed = np.concatenate([amount, external_liabilities[owing]])
         ranks, of_rank = np.unique(rank, return_inverse=True)
         keys, of_row = np.unique(node * max(1, len(ranks)) + of_rank, return_inverse=True)
-        count, edges = len(keys), len(network.amount)
-        debtor = keys // max(1, len(ranks))
-        due = DoubleDouble.of(amount).sums(of_row, count)
-        first = np.searchsorted(debtor, np.arange(nodes + 1))
+        count = len(keys)
+        owing = keys // max(1, len(ranks))
+        due = DoubleDouble.of(owed).sums(of_row, count)
+        first = np.searchsorted(owing, np.arange(nodes + 1))
         senior = DoubleDouble.of(np.zeros(count))
         for place in range(1, int(np.diff(first).max(initial=0))):  # of the ranks that one node owes in
-            later = np.flatnonzero(np.arange(count) - first[debtor] == place)
+            later = np.flatnonzero(np.arange(count) - first[owing] == place)
             through = senior[later - 1] + due[later - 1]
             senior.high[later], senior.low[later] = through.high, through.low
         return Obligations(
             nodes=nodes,
-            debtor=debtor,
+            debtor=owing,
             first=first,
             due=due,
             senior=senior,
             obligation=of_row[:edges],
-            creditor=network.creditor,
-            amount=network.amount,
-            total=DoubleDouble.of(amount).sums(node, nodes),
+            creditor=creditor,
+            amount=amount,
+            total=DoubleDouble.of(owed).sums(node, nodes),
         )
 
     @cached_property

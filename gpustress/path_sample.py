@@ -22,6 +22,8 @@ from .sampling import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -124,8 +126,7 @@ class PathSample:
         order = np.argsort(values, kind="stable")
         ordered = values[order]
         below, total = self._below(order)
-        target = quantile_rank(level, self.paths)[0] if self.weights is None else level * total
-        value = float(ordered[min(int(np.searchsorted(below, target)), self.paths - 1)])
+        value = float(ordered[self._place(below, total, level)])
         _, error = self.mean((values <= value).astype(np.float64))
         reach = self.deviate(confidence) * error
         if not np.isfinite(reach):
@@ -136,6 +137,23 @@ class PathSample:
             place = min(int(np.searchsorted(below, end * total)), self.paths - 1) if inside else 0
             ends.append(float(ordered[place]) if inside else beyond)
         return value, ends[0], ends[1]
+
+    def quantiles(self, values: NDArray[Any], levels: Sequence[float]) -> NDArray[Any]:
+        """The smallest values that shares `levels` stay at or below, (levels, T), of values (P, T): without errors."""
+        if self.weights is None:
+            ordered = np.sort(values, axis=0)
+            return np.stack([ordered[quantile_rank(level, self.paths)[0] - 1] for level in levels])
+        found = np.empty((len(levels), values.shape[1]), dtype=values.dtype)
+        for t, column in enumerate(values.T):
+            order = np.argsort(column, kind="stable")
+            below, total = self._below(order)
+            found[:, t] = [column[order[self._place(below, total, level)]] for level in levels]
+        return found
+
+    def _place(self, below: NDArray[Any], total: float, level: float) -> int:
+        """Where in the order that `below` is of a quantile lies."""
+        target = quantile_rank(level, self.paths)[0] if self.weights is None else level * total
+        return min(int(np.searchsorted(below, target)), self.paths - 1)
 
     def _below(self, order: NDArray[np.intp]) -> tuple[NDArray[Any], float]:
         """What the paths up to each in an order weigh together, and all of them."""

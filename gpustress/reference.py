@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from .cells import ARROW_TYPES
-from .common_assets_schema import COMMON_ASSETS_SCHEMAS
-from .network_schema import NETWORK_SCHEMAS
-from .network_shocks import SHOCKS
-from .reconstruction_schema import RECONSTRUCTION_SCHEMAS
+from .networks.common_assets_schema import COMMON_ASSETS_SCHEMAS
+from .networks.reconstruction_schema import RECONSTRUCTION_SCHEMAS
+from .networks.schema import NETWORK_SCHEMAS
+from .networks.shocks import SHOCKS
 from .schema import REQUIRED, SCHEMAS, SETTINGS, Column, Schema
 
 _HEAD = """\

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .report import Answer
+    from .single_path import Replay
     from .system import System
 
 COUNTED_AT_ONCE: Final = 1 << 20  # paths x entities whose failures are counted in one go: a few megabytes
@@ -232,7 +233,8 @@ class Result(Named):
             grid's coordinates.
         """
         if self.variance_reduction is not None:
-            return failure_curve_of_shares(self, *curve_shares(self))
+            each = [curve_shares(self, place) for place in range(len(self.runs))]
+            return failure_curve_of_shares(self, *map(np.stack, zip(*each, strict=True)))
         return failure_curve_table(self, self.failure_counts)
 
     def measure_summary(self) -> pa.Table:
@@ -291,6 +293,32 @@ class Result(Named):
     def contagion_pairs(self) -> list[tuple[int, int]]:
         """Places in `runs` of first_round and full, for each scenario that ran with both."""
         return contagion_pairs(self.runs)
+
+    def replay(self, path: int, scenario: str | None = None, *, factors: Any = None) -> Replay:
+        """Simulate one of the paths again, and keep everything.
+
+        Parameters
+        ----------
+        path : int
+            Its number, from 0.
+        scenario : str, optional
+            A run's or a scenario's name; None: the first.
+        factors : anything that speaks Arrow, optional
+            Factor paths of one's own, if the run had some.
+
+        Returns
+        -------
+        Replay
+            The same numbers to the bit, where the run's own backend works here.
+
+        Raises
+        ------
+        InputError
+            There is no such path or scenario, or the factor paths are others.
+        """
+        from .single_path import replay_of
+
+        return replay_of(self, path, scenario, factors)
 
     def write(self, folder: str | PathLike[str]) -> None:
         """Store the result as a folder of Parquet files, whole or not at all; see `store.write_result`."""

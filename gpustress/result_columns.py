@@ -1,4 +1,4 @@
-"""What a column and a table of results are; the tables themselves are in `result_schema` and `sweep_schema`."""
+"""What a column and a table of results are; the tables themselves are in `result_schema` and the packages' `schema`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,10 @@
-"""The columns of every table that a result gives or stores, and docs/results.md, which has those of all tables."""
+"""The columns of every table that a run, a sweep or a stored result gives; `result_reference` prints all tables."""
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
-from .answer_schema import ANSWER_SCHEMAS
-from .network_result_schema import NETWORK_SCHEMAS
 from .result_columns import ResultColumn, ResultSchema
-from .sweep_schema import SHARD_SCHEMAS, SHARDS, SWEEP_SCHEMAS
 
 RESULT_SCHEMA_VERSION: Final = 1  # rises when a column is added, renamed or changes its meaning
 
@@ -20,6 +16,13 @@ _ENTITY = ResultColumn("entity", "string", "an entity")
 _ERROR = ResultColumn("standard_error", "float", "of the value; null where one path cannot tell")
 _STORED_SCENARIO = ResultColumn("scenario", "category", _SCENARIO.doc)
 _PATH = ResultColumn("path", "int64", "the path's number, from 0")
+_RUN = ResultColumn("scenario", "string", "the run, as in `failures`")
+_SAMPLING_ERROR = ResultColumn(
+    "standard_error", "float", "of the value, for sampling; null where one path cannot tell"
+)
+_SKETCH_ERROR = ResultColumn(
+    "sketch_error", "float", "the most by which the value is off for being read from a sketch; 0: exact"
+)
 
 _TABLES: Final = (
     ResultSchema(
@@ -280,9 +283,76 @@ _TABLES: Final = (
     ),
 )
 
-RESULT_SCHEMAS: Final[dict[str, ResultSchema]] = {
-    schema.name: schema for schema in (*_TABLES, *SWEEP_SCHEMAS)
-}
+_OF_SWEEPS: Final = (
+    ResultSchema(
+        "sweep_measure_summary",
+        "The measures of a sweep: `measure_summary` with the error of its sketches.",
+        (
+            _RUN,
+            ResultColumn("measure", "string", "a measure"),
+            ResultColumn("figure", "string", "total, npv, trough (currency) or payback (periods)"),
+            ResultColumn("statistic", "string", "as in `measure_summary`"),
+            ResultColumn("value", "float", "currency, periods or a share; null where no path pays back"),
+            _SAMPLING_ERROR,
+            _SKETCH_ERROR,
+        ),
+    ),
+    ResultSchema(
+        "loss_summary",
+        "The books of a sweep: a row for each run, book, statistic and level.",
+        (
+            _RUN,
+            ResultColumn("book", "string", "a book"),
+            ResultColumn("statistic", "string", "expected_loss, value_at_risk or expected_shortfall"),
+            ResultColumn("level", "float", "of the risk measure; null of the expected loss"),
+            ResultColumn("value", "float", "currency, at its value before the first period"),
+            _SAMPLING_ERROR,
+            _SKETCH_ERROR,
+        ),
+    ),
+    ResultSchema(
+        "entity_summary",
+        "What entities hold in a sweep: a row for each run, entity and figure.",
+        (
+            _RUN,
+            ResultColumn("entity", "string", "an entity"),
+            ResultColumn("figure", "string", "lowest_liquidity or final_cash, as in `entities`"),
+            ResultColumn("mean", "float", "currency"),
+            _SAMPLING_ERROR,
+            ResultColumn("standard_deviation", "float", "over the paths; null where one path cannot tell"),
+            ResultColumn("least", "float", "over the paths, currency"),
+            ResultColumn("largest", "float", "over the paths, currency"),
+        ),
+    ),
+    ResultSchema(
+        "series_summary",
+        "Recorded series of a sweep: a row for each run, series, period and statistic.",
+        (
+            _RUN,
+            ResultColumn("series", "string", "what was recorded, e.g. `cash:NAME`"),
+            ResultColumn("period", "int64", "a period"),
+            ResultColumn("statistic", "string", "mean, q05, q25, q50, q75 or q95"),
+            ResultColumn("value", "float", "its value in that period"),
+            _SAMPLING_ERROR,
+            _SKETCH_ERROR,
+        ),
+    ),
+    ResultSchema(
+        "quantile",
+        "A quantile of a sweep, of whatever level: a row for each run, and each period of a series.",
+        (
+            _RUN,
+            ResultColumn("period", "int64", "of a series; else null"),
+            ResultColumn(
+                "value", "float", "the smallest value that at least that share of paths stays at or below"
+            ),
+            _SAMPLING_ERROR,
+            _SKETCH_ERROR,
+        ),
+    ),
+)
+
+RESULT_SCHEMAS: Final[dict[str, ResultSchema]] = {schema.name: schema for schema in (*_TABLES, *_OF_SWEEPS)}
 
 STORED: Final = ("entities", "measures", "series")  # one row a path and more; written piece by piece
 SUMMARIES: Final = (
@@ -290,57 +360,3 @@ SUMMARIES: Final = (
     "failure_curve",
     "measure_summary",
 )  # methods of a result, stored for who reads files
-
-_INTRODUCTION: Final = f"""\
-# Tables of results
-
-Version {RESULT_SCHEMA_VERSION} of the tables that a run gives (`run.failures()`, `run.failure_curve()`,
-`run.measure_summary()`, `run.contagion()`, `gs.failure_links(run)`,
-`gs.contributions(run, ...)`) and of those that `run.write(folder)`
-stores. This page is made from `gpustress/result_schema.py`:
-`python -m gpustress.result_schema > docs/results.md` writes it anew.
-
-Where scenarios come from a grid or a sample, the tables marked with a star have one more column for each
-address that the grid changes, named by the address (`factor.ai_demand.shift`), with the value it has there;
-null where the scenario leaves the address as it is.
-
-Periods count from 0. Amounts are in the system's currency. Every estimate comes with its standard error:
-binomial for probabilities, paired for differences of two runs on the same paths, s/sqrt(P) for means, from
-order statistics (Woodruff 1952) for quantiles, from the tail's asymptotic variance for contributions.
-
-## A stored result
-
-| file | what |
-|---|---|
-| `run.json` | the manifest: versions, seed, paths, backend, digests, runs, checksums of all other files |
-| `system/` | the system as it was run, a folder that `gs.read_system` reads |
-| `scenarios.parquet` | the scenarios as they were run (the input table `scenarios`) |
-| `coordinates.parquet` | the scenarios' coordinates, of a grid or sample |
-| `entities.parquet`, `measures.parquet`, `series.parquet` | every path |
-| `weights.parquet` | what every path weighs, of importance sampling ([variance.md](variance.md)) |
-| `failures.parquet`, `failure_curve.parquet`, `measure_summary.parquet` | the estimates |
-
-The manifest is written last and the folder appears whole or not at all. The same run gives the same bytes.
-"""
-
-
-def result_tables_markdown() -> str:
-    """Return the reference page of all tables of results, docs/results.md."""
-    parts = [_INTRODUCTION]
-    parts += [
-        _section(schema.name, schema)
-        for schema in (*RESULT_SCHEMAS.values(), *ANSWER_SCHEMAS, *NETWORK_SCHEMAS)
-    ]
-    parts.append(SHARDS)
-    parts += [_section(f"Of a shard: {schema.name}", schema) for schema in SHARD_SCHEMAS.values()]
-    return "\n".join(parts)
-
-
-def _section(title: str, schema: ResultSchema) -> str:
-    star = " \\*" if schema.coordinates else ""
-    rows = "".join(f"| {column.name} | {column.type} | {column.doc} |\n" for column in schema.columns)
-    return f"## {title}{star}\n\n{schema.doc}\n\n| column | type | what |\n|---|---|---|\n{rows}"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(result_tables_markdown())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .arguments import one_of, whole_number
-from .backends import AUTO, get_backend
+from .backends import AUTO, backends, get_backend
 from .errors import bad_argument, nearest
+from .estimates import run_place
+from .factor_paths import read_factor_paths
 from .job import Job, check_paths, check_seed, prepare
 from .schema import CAUSES, OUTSIDE, RANKS
 from .variance_reduction import VarianceReduction, read_variance_reduction
@@ -19,10 +22,11 @@ from .variance_reduction import VarianceReduction, read_variance_reduction
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .result import Result
     from .system import System
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replay:
     """One path of one scenario. Amounts are currency of the period; rows run by period, then by item.
 
@@ -60,6 +64,16 @@ class Replay:
     estate: pa.Table
     events: pa.Table
 
+    def __repr__(self) -> str:
+        """Say in a line what happened on which path."""
+        return f"<Replay of path {self.path} of {self.scenario!r}, seed {self.seed}: {self.events.num_rows} failures>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: who failed, and when."""
+        from .notebook import answer_html
+
+        return answer_html(f"Path {self.path} of {self.scenario}, seed {self.seed}", table=self.events)
+
 
 def replay(
     system: System,
@@ -82,7 +96,7 @@ def replay(
     path : int
         The path's number, from 0.
     scenario : str, optional
-        Name of a run, as `Result.scenarios` lists it; may be left out where there is only one.
+        Its name, with several `effects` as `Result.scenarios` lists it; may be left out where there is only one.
 
     Returns
     -------
@@ -107,6 +121,24 @@ def replay(
     trace = chosen.trace(job.program, job.block(seed, wanted, 1), number)
     happened = {name: array[0] for name, array in trace.arrays.items()}
     return Replay(job.runs[number].name, wanted, seed, **_tables(job, happened))
+
+
+def replay_of(run: Result, path: int, scenario: str | None, factors: Any) -> Replay:
+    """A path of a run again, as it was drawn; see `Result.replay`."""
+    number = whole_number(path)
+    if number is None or not 0 <= number < run.paths:
+        remedy = f"Give a number from 0 to {run.paths - 1}."
+        raise bad_argument("path", path, "is no path of the run", remedy)
+    chosen = run.runs[run_place(run, scenario)]
+    if read_factor_paths(run.system, factors).digest != run.factors_digest:
+        remedy = "Give the table that the run was given, or none where it had none."
+        raise bad_argument("factors", factors, "are not the factor paths of the run", remedy)
+    table = run.scenario_table.drop_columns("effects")
+    table = table.filter(pc.equal(table["scenario"], chosen.scenario))
+    works = any(info.works and info.name == run.backend for info in backends())
+    told = replay(run.system, table, path=number, seed=run.seed, effects=chosen.effects, factors=factors,
+                  backend=run.backend if works else AUTO, variance_reduction=run.variance_reduction)  # fmt: skip
+    return replace(told, scenario=chosen.name)
 
 
 def _scenario(job: Job, name: str | None) -> int:

@@ -127,7 +127,7 @@ def _median_periods(run: Result) -> list[list[int | None]]:
     if run.weights is None:
         failed = run.failure_counts.sum(axis=2).cumsum(axis=2)
     else:
-        failed, _ = curve_shares(run)
+        failed = np.stack([curve_shares(run, place)[0] for place in range(len(run.runs))])
     half = (2 * failed >= failed[:, :, -1:]).argmax(axis=2)
     return [
         [int(period) if total else None for period, total in zip(periods, totals, strict=True)]

@@ -37,7 +37,7 @@ def ranked(shocks: int = 9) -> ClearingCase:
         "external_rank": [1, 0, 2, 1, 1, 0],
     }
     assets = np.random.default_rng(3).uniform(0.0, 3.0, (shocks, 6))
-    return ClearingCase(Obligations.of(gs.Network(edges, nodes)), assets, (0.7, 0.9))
+    return ClearingCase(gs.Network(edges, nodes).obligations, assets, (0.7, 0.9))
 
 
 def random_case(nodes: int = 40, shocks: int = 11, seed: int = 1) -> ClearingCase:
@@ -58,7 +58,7 @@ def random_case(nodes: int = 40, shocks: int = 11, seed: int = 1) -> ClearingCas
     left = 1.0 - np.linspace(0.0, 1.0, shocks)[:, None] * draws.uniform(0.0, 1.3, (shocks, nodes)).clip(
         0.0, 1.0
     )
-    return ClearingCase(Obligations.of(net), assets * left)
+    return ClearingCase(net.obligations, assets * left)
 
 
 def slow_circle(shocks: int = 5) -> ClearingCase:
@@ -71,7 +71,7 @@ def slow_circle(shocks: int = 5) -> ClearingCase:
     assets = np.zeros((shocks, 4))
     assets[::2, 0] = 1e-7
     assets[1::2] = 1.0
-    return ClearingCase(Obligations.of(net), assets)
+    return ClearingCase(net.obligations, assets)
 
 
 def lives_on_others(shocks: int = 6) -> ClearingCase:
@@ -83,7 +83,7 @@ def lives_on_others(shocks: int = 6) -> ClearingCase:
     )
     assets = np.zeros((shocks, 8))
     assets[:, 0] = np.linspace(0.0, 2.0, shocks)
-    return ClearingCase(Obligations.of(net), assets)
+    return ClearingCase(net.obligations, assets)
 
 
 def just_enough(shocks: int = 3) -> ClearingCase:
@@ -95,7 +95,7 @@ def just_enough(shocks: int = 3) -> ClearingCase:
     )
     assets = np.ones((shocks, 9))
     assets[:, 0], assets[:, -1] = 3.0, np.linspace(-1.0, 0.0, shocks) + 1.0
-    return ClearingCase(Obligations.of(net), assets)
+    return ClearingCase(net.obligations, assets)
 
 
 def late_defaults(passed: float = 0.2) -> tuple[gs.Network, ClearingCase, NDArray[np.int64]]:
@@ -116,7 +116,7 @@ def late_defaults(passed: float = 0.2) -> tuple[gs.Network, ClearingCase, NDArra
     assets = np.full((len(lack), len(names)), own)
     assets[:, 5] = 1.0 - share * paid - lack
     rounds = np.array([1] * 5 + [2, 3]) * ((np.arange(7) < 5) | (lack[:, None] > 0.0))
-    return net, ClearingCase(Obligations.of(net), assets, (alpha, 1.0)), rounds
+    return net, ClearingCase(net.obligations, assets, (alpha, 1.0)), rounds
 
 
 def clearing_cases() -> dict[str, ClearingCase]:

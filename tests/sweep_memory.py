@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pyarrow.dataset  # noqa: F401
 
-from gpustress import System, shard_run, shards
+from gpustress import System
 from gpustress.backends import get_backend
-from gpustress.sweep_question import ask
-from gpustress.sweeping import sweep
+from gpustress.sweeps import shard_run, shards
+from gpustress.sweeps.question import ask
+from gpustress.sweeps.sweeping import sweep
 from sweeps import grid, swept
 
 PERIODS = 50

@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow.dataset
 import pyarrow.parquet  # noqa: F401
 
-import gpustress.sweeping
+import gpustress.sweeps.sweeping
 from sweeps import contents, small_shards, swept
 
 
@@ -84,5 +84,5 @@ def torture(folder: Path, kills: int, seed: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    assert gpustress.sweeping
+    assert gpustress.sweeps.sweeping
     print(json.dumps(torture(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

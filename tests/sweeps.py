@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gpustress import shards
 from gpustress.scenarios import Scenarios
-from gpustress.sweeping import sweep
+from gpustress.sweeps import shards
+from gpustress.sweeps.sweeping import sweep
 from made import made_system
 
 PATHS = 700

@@ -143,6 +143,10 @@ def test_the_worst_median_and_quantile_paths_are_those_of_the_order_statistics(r
     tenth = gs.story(run, "base/first_round", which=0.1, measure="net", figure="total")
     assert tenth.scenario == "base/first_round"
     assert tenth.replay.scenario == "base/first_round"
+    named = gs.story(run, "base", path=17)
+    assert (named.path, named.value, named.replay.path) == (17, loss[17], 17)
+    with pytest.raises(gs.InputError, match="`path`: is no path of the run"):
+        gs.story(run, path=2000)
 
 
 def test_a_story_tells_who_fails_and_whom_it_leaves_unpaid(run):

@@ -26,7 +26,6 @@ from build import examples
 from clearing_cases import late_defaults
 from gpustress.backends import network_layout
 from gpustress.backends.native import NativeBackend, levels
-from gpustress.obligations import Obligations
 from kernel_driver import require_native
 from static_networks import COSTS, Case, cases
 
@@ -620,7 +619,7 @@ def test_native_gives_the_same_bits_at_every_level_and_number_of_lanes(which: st
     }
     ranked = gs.Network(edges, nodes), np.random.default_rng(3).uniform(0.0, 3.0, (21, 5))
     for net, shocks in (batch_of_shocks(), ranked):
-        owed = Obligations.of(net)
+        owed = net.obligations
         results = [
             NativeBackend(level, threads).clear(owed, shocks, (0.7, 0.9), which, 1 << 30)  # type: ignore[arg-type]
             for threads, level in enumerate(levels(), 1)
@@ -642,7 +641,7 @@ def test_blocks_give_what_all_shocks_together_do(backend: str) -> None:
     for one, other in zip(several, given, strict=True):
         assert same(one, other)
     payments = np.concatenate([block.payments for block in several])
-    assert np.abs(payments - whole.payments).max() <= EXACT * Obligations.of(net).largest
+    assert np.abs(payments - whole.payments).max() <= EXACT * net.obligations.largest
     assert backend == "numpy" or same_bits(payments, whole.payments)
     assert len(list(gs.clear_blocks(net, shocks, backend=backend))) == 1
     assert len(list(gs.clear_blocks(net, shocks, memory=40 * 60 * 64, backend=backend))) == 3
@@ -684,7 +683,7 @@ def test_native_takes_no_more_threads_than_memory_allows(monkeypatch: pytest.Mon
             kernels.clear(level, network, job, threads)
 
     monkeypatch.setattr(native, "_kernels", Watched)
-    owed = Obligations.of(net)
+    owed = net.obligations
     of_thread = kernels.clearing_bytes(native.level, network_layout.network(owed))
     assert 8 * 60 * 9 * kernels.lanes(native.level) < of_thread < 8 * 60 * 30 * kernels.lanes(native.level)
     for memory in (1, of_thread, 3 * of_thread + 1, 100 * of_thread):

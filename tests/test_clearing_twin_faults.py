@@ -24,7 +24,7 @@ TWINS = (
     (
         Fault("a default is a lack of a tenth", "obligations.py",
               "DEFAULT_TOLERANCE: Final = 1e-12", "DEFAULT_TOLERANCE: Final = 0.1"),
-        Fault("a default is a lack of a tenth", "clearing.h",
+        Fault("a default is a lack of a tenth", "clearing_state.h",
               "constexpr double DEFAULT_TOLERANCE = 1e-12;", "constexpr double DEFAULT_TOLERANCE = 0.1;"),
     ),
     (

@@ -12,14 +12,14 @@ from typing import get_args, get_type_hints
 import pytest
 import typer.main
 
+from gpustress.answers.design_point import likeliest_point
+from gpustress.answers.reverse import reverse_stress
+from gpustress.answers.variance_shares import sobol_indices
 from gpustress.cli import app
-from gpustress.design_point import likeliest_point
-from gpustress.reverse import reverse_stress
 from gpustress.simulation import simulate
 from gpustress.store import read_result
 from gpustress.summary import summarise
 from gpustress.system import read_system
-from gpustress.variance_shares import sobol_indices
 from made import made_system
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import gpustress as gs
-from gpustress import clearing, contagion
 from gpustress.cli import network_command
 from gpustress.files import write_table
+from gpustress.networks import clearing, contagion
+from gpustress.threads import MOST_THREADS
 
 NODES = "name,external_assets,external_liabilities\na,12,9\nb,7,4\nc,6,4\nd,5,1\n"
 EDGES = "debtor,creditor,amount\na,b,4\nb,c,3\nc,a,3\nc,d,1\nd,a,2\n"
@@ -165,7 +166,7 @@ def batches_of(monkeypatch):
 
 @pytest.mark.parametrize("name", ["clear", "cascade", "debtrank"])
 def test_the_same_bytes_whatever_the_memory(call, folder, tmp_path, name, monkeypatch):
-    monkeypatch.setattr("gpustress.network_store.ROW_GROUP", 5)
+    monkeypatch.setattr("gpustress.networks.store.ROW_GROUP", 5)
     batches = batches_of(monkeypatch)
     for target, memory in (("one", "1GB"), ("two", "20kB"), ("three", "70kB")):
         assert call("network", name, folder, "--memory", memory, "--out", tmp_path / target)[0] == 0
@@ -267,6 +268,10 @@ def test_shocks_that_have_no_meaning_are_refused(call, folder, command, shocks, 
         ("clear", ("--solution", "best"), "solution"),
         ("clear", ("--backend", "abacus"), "backend"),
         ("clear", ("--memory", "much"), "memory"),
+        *(
+            (command, ("--threads", MOST_THREADS + 1), "threads")
+            for command in ("clear", "cascade", "debtrank")
+        ),
         ("clear", ("--shocks", "nowhere.csv"), "--shocks"),
         ("cascade", ("--recovery", 1.5), "recovery"),
         ("debtrank", ("--variant", "lin"), "linear"),

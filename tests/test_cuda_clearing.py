@@ -13,7 +13,7 @@ from clearing_entry import ClearingEntry
 from crowd_entry import CROWDS, Crowd
 from cuda_standin import ORDERS
 from gpustress.backends.native import NativeBackend
-from gpustress.obligations import ACCURACY, Obligations
+from gpustress.obligations import ACCURACY
 from static_networks import COSTS, Case, cases
 
 
@@ -42,7 +42,7 @@ def test_the_cuda_entry_clears_to_natives_bits(
 ) -> None:
     left = np.random.default_rng(seed).uniform(0.0, 1.0, (5, case.size))
     shocks = np.concatenate([case.own[None], case.own * left])
-    asked = ClearingCase(Obligations.of(case.network()), shocks, costs)
+    asked = ClearingCase(case.network().obligations, shocks, costs)
     assert differing_clearings(asked, ClearingEntry(crowd, order, seed), native) == []
 
 

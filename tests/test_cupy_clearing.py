@@ -16,7 +16,6 @@ from gpustress.backends import get_backend
 from gpustress.backends.base import ClearingOutcome, ClearsNetworks, Solution
 from gpustress.backends.cupy import CupyBackend, crowds
 from gpustress.backends.native import NativeBackend
-from gpustress.obligations import Obligations
 from standin_cupy.machine import Machine
 
 ROOM = 1 << 24
@@ -148,7 +147,7 @@ def test_no_shock_and_no_debt_are_cleared() -> None:
     nobody = gs.Network({"debtor": [], "creditor": [], "amount": []}, {"name": ["a", "b"]})
     with devices():
         for net, shocks in ((nobody, np.ones((3, 2))), (nobody, np.ones((0, 2)))):
-            owed = Obligations.of(net)
+            owed = net.obligations
             for solution in SOLUTIONS:
                 ours, theirs = (
                     one.clear(owed, shocks, (1.0, 1.0), solution, ROOM)

@@ -29,7 +29,6 @@ from gpustress.backends.base import Block
 from gpustress.backends.cupy import CupyBackend
 from gpustress.backends.native import NativeBackend
 from gpustress.compilation import compile_program
-from gpustress.obligations import Obligations
 from needs import require_backend
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -101,7 +100,7 @@ def test_all_devices_together_have_natives_bits(cupy: ModuleType) -> None:
 @pytest.mark.parametrize("nodes", [5, 100, 1500])
 def test_networks_of_every_size_are_cleared_to_natives_bits(nodes: int, shocks: int) -> None:
     net = random_network(nodes)
-    case = ClearingCase(Obligations.of(net), random_shocks(net, shocks), (0.8, 0.9))
+    case = ClearingCase(net.obligations, random_shocks(net, shocks), (0.8, 0.9))
     assert differing_clearings(case, CupyBackend(), NativeBackend()) == []
 
 
@@ -155,7 +154,7 @@ def test_a_pool_with_a_limit_changes_no_bit_of_losses_that_spread(pool: Any, meg
 @pytest.mark.parametrize("megabytes", [2, 8, 32])
 def test_a_pool_with_a_limit_changes_no_bit_of_a_clearing(pool: Any, megabytes: int) -> None:
     net = random_network(1000)
-    asked = Obligations.of(net), random_shocks(net, 400), (1.0, 1.0), "greatest", 1 << 28
+    asked = net.obligations, random_shocks(net, 400), (1.0, 1.0), "greatest", 1 << 28
     pool.set_limit(size=megabytes << 20)
     assert differing_arrays(CupyBackend().clear(*asked), NativeBackend().clear(*asked)) == []  # type: ignore[arg-type]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from gpustress.moments import Moments
 from gpustress.sampling import mean_with_error
+from gpustress.sweeps.moments import Moments
 
 AMOUNTS = st.floats(-1e15, 1e15)
 

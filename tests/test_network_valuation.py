@@ -286,7 +286,7 @@ def test_no_shock_moves_another_ones_bound(seed: int) -> None:
 
 
 def test_blocks_of_shocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gpustress import network_valuation
+    from gpustress.networks import network_valuation
 
     net, shocks = random_network(3)
     whole = gs.value_network(net, shocks, gs.Merton(0.2))

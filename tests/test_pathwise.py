@@ -11,9 +11,9 @@ import pytest
 
 import gpustress as gs
 from build import Row, entity, flow, scenario, small
-from gpustress.experiment import Experiment, RunOptions
-from gpustress.pathwise import path_derivatives
-from gpustress.statistic import read_statistic
+from gpustress.answers.experiment import Experiment, RunOptions
+from gpustress.answers.pathwise import path_derivatives
+from gpustress.answers.statistic import read_statistic
 from gpustress.tail import Tail
 
 YEARS, RATE = 5, 0.08

@@ -209,6 +209,18 @@ def test_the_cascade_graph_says_where_nobody_falls_by_others_and_how_many_links_
     assert "1 rarer links left out" in texts(pictures.cascade_graph(run, ax, most=1))
 
 
+def test_no_label_of_a_cascade_graph_lies_on_another(ax):
+    run = gs.simulate(gs.read_system(EXAMPLES / "ai_buildout"), paths=150, seed=3, effects=BOTH)
+    for scenario in run.system.scenarios["scenario"].unique().to_pylist():
+        ax.clear()
+        pictures.cascade_graph(run, ax, scenario=scenario)
+        ax.figure.canvas.draw()
+        labels = [text for text in ax.texts if not text.get_text().startswith("dot:")]
+        assert len(labels) > 10
+        for one, other in itertools.combinations(labels, 2):
+            assert not one.get_window_extent().overlaps(other.get_window_extent()), (scenario, one, other)
+
+
 def test_the_tornado_puts_the_longest_bar_on_top_and_shows_errors(ax):
     table = pa.table(SENSITIVITIES | {"low_error": [0.5, 0.1], "high_error": [0.25, 0.1]})
     pictures.tornado(table, ax, base=10.0, what="npv", currency="EUR")

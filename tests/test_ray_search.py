@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpustress.ray_search import Nearest, first_radii, nearest_point
+from gpustress.answers.ray_search import Nearest, first_radii, nearest_point
 
 Points = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from scipy.stats import chi2
 import gpustress as gs
 from build import examples
 from gpustress import draws
-from gpustress.minimum_density import load
-from gpustress.proportional_fitting import InfeasibleError, fit
+from gpustress.networks.minimum_density import load
+from gpustress.networks.proportional_fitting import InfeasibleError, fit
 
 METHODS: list[dict[str, Any]] = [
     {"method": "max_entropy"},

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,7 +19,8 @@ import pytest
 import gpustress as gs
 from gpustress.amounts import PLAIN, Unit, never_seen, plus_minus, with_interval
 from gpustress.dates import period_label
-from gpustress.pictures.fans import quantiles
+from gpustress.path_sample import PathSample
+from gpustress.pictures.fans import LEVELS
 from gpustress.report import Answer, find, report_html, write_report
 from gpustress.report.assumptions import assumptions
 from gpustress.report.explorer import explorer
@@ -203,7 +205,7 @@ def check_explorer(tree, run):
         assert run.paths == 1 or min(fan["error"]) >= 0.0
 
 
-def test_the_readers_fans_are_the_recorded_quantiles_with_the_medians_error(example):
+def test_the_readers_fans_are_of_cash_and_of_running_totals_with_the_medians_error(example):
     names = ["cash:coreweave", "measure:ai_net"]
     recorded = gs.simulate(example.system, paths=150, seed=3, effects="full", record=names)
     series = with_series(recorded, ["price_war"], names, 150)
@@ -214,9 +216,12 @@ def test_the_readers_fans_are_the_recorded_quantiles_with_the_medians_error(exam
     assert data["measures"] == ["ai_net"]
     for name, fans in zip(names, (data["cash"][entity], data["totals"][0]), strict=True):
         size = {"million USD": 1e6, "billion USD": 1e9, "trillion USD": 1e12}[fans["unit"]]
-        values = np.sort(recorded.series[name][place], axis=0)
+        values = recorded.series[name][place]
+        values = np.sort(values.cumsum(axis=1) if name.startswith("measure:") else values, axis=0)
         (fan,) = fans["scenarios"]
-        assert np.allclose(np.array(fan["quantiles"]) * size, quantiles(values), rtol=1e-4)
+        assert np.allclose(
+            np.array(fan["quantiles"]) * size, PathSample(150).quantiles(values, LEVELS), rtol=1e-4
+        )
         # Woodruff: 75 -+ 1.96 sqrt(150) / 2 are the ranks 62 and 88.
         assert np.allclose(np.array(fan["error"]) * size, (values[87] - values[61]) / 3.919928, rtol=1e-4)
 
@@ -397,15 +402,22 @@ def test_long_names_and_letters_that_the_font_lacks_are_no_warning():
     assert names[0] in report_html(made_result(system, effects=BOTH))
 
 
+def test_the_readers_totals_are_those_worked_by_hand(three_firms):
+    """As examples/three_firms/README.md has them."""
+    run = gs.simulate(three_firms.system, paths=3, effects="full", record=["measure:cloud_net"])
+    totals = explorer(run, [0], with_series(run, ["base"], ["measure:cloud_net"], 3))["totals"]
+    assert totals[0]["scenarios"][0]["quantiles"][2] == [50.0, 100.0, 129.0, 89.0, 149.0]
+
+
 def test_series_that_were_not_recorded_are_those_of_the_same_paths(example):
     recorded = gs.simulate(example.system, paths=150, seed=3, effects="full", record=["cash:coreweave"])
     again = with_series(example, ["base", "price_war"], ["cash:coreweave"], 150)
     assert not again.partial
     for scenario in ("base", "price_war"):
         place = recorded.scenarios.index(scenario)
-        expected = quantiles(recorded.series["cash:coreweave"][place])
-        assert np.array_equal(again.fan(scenario, "cash:coreweave").quantiles, expected)
-    assert again.fan("build_on", "cash:coreweave") is None
+        expected = PathSample(150).quantiles(recorded.series["cash:coreweave"][place], LEVELS)
+        assert np.array_equal(again.cash(scenario, "coreweave").quantiles, expected)
+    assert again.cash("build_on", "coreweave") is None
     assert with_series(example, ["base"], ["cash:coreweave"], 20).partial
     assert with_series(recorded, ["base"], ["cash:coreweave"], 20).run is recorded
 
@@ -558,6 +570,34 @@ def test_objects_show_themselves_in_a_notebook(example):
     assert len(size) + len(shown) < 20_000
     for text in (shown, size):
         parsed(f"<!DOCTYPE html><title>x</title>{text}")
+
+
+def test_answers_show_themselves_in_a_notebook_whatever_the_names(example):
+    run = renamed_run(EVIL)
+    lab, loan = run.entities[0], run.system.flow_names[0]
+    by_cash = {"entity": lab, "statistic": "failure_probability", "paths": 8}
+    search = {"bounds": (0.0, 900.0), "target": 0.5} | by_cash
+    moving = gs.read_system(EXAMPLES / "ai_buildout")
+    for answer, told in (
+        (run.replay(0), [row["cause"] for row in run.replay(0).events.to_pylist()]),
+        (gs.story(run), gs.story(run).table["text"].to_pylist()),
+        (gs.explain(run), gs.explain(run).words),
+        (
+            gs.reverse_stress(run.system, f"entity.{lab}.cash", **search),
+            ["meets 0.5"],
+        ),
+        (gs.sensitivities(run.system, [f"flow.{loan}.scale"], **by_cash), ["<th>settled</th>"]),
+        (gs.likeliest_point(moving, entity="oracle"), ["standard deviations"]),
+    ):
+        line, shown = repr(answer), answer._repr_html_()
+        assert line.startswith(f"<{type(answer).__name__}")
+        assert len(line.splitlines()) == 1
+        assert len(line) < 1200
+        assert "<script" not in shown
+        if not isinstance(answer, gs.LikeliestPoint):
+            assert "&lt;script&gt;" in shown
+        assert all(escape(text) in shown or text in shown for text in told)
+        parsed(f"<!DOCTYPE html><title>x</title>{shown}")
 
 
 def test_the_drawing_of_who_pays_whom_has_an_arrow_for_each_pair():

@@ -109,6 +109,41 @@ def test_the_page_fits_and_its_switches_work(browser, page_of_the_example, width
     assert noted == [file.as_uri()]
 
 
+def test_a_finger_chooses_a_period_and_scrolls(browser, page_of_the_example):
+    file, _ = page_of_the_example
+    context = browser.new_context(viewport={"width": 390, "height": 850}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    for chart in page.locator(".chart").all():
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        for x, period in (
+            (64, "2026Q1"),
+            (box["width"] - 20, "2035Q4"),
+            (58 + 0.25 * (box["width"] - 72), "2028Q2"),
+        ):
+            page.touchscreen.tap(box["x"] + x, box["y"] + 100)
+            chart.locator(".hovertext").first.wait_for(timeout=5000)
+            told = page.inner_text("#readout").partition(":")[0]
+            assert told.startswith(period)
+            page.wait_for_function(
+                "([chart, told]) => chart.querySelector('.hovertext').textContent.includes(told)",
+                arg=[chart.element_handle(), told],
+                timeout=5000,
+            )
+        before = page.evaluate("scrollY")
+        finger = context.new_cdp_session(page)
+        for kind, up in (
+            ("touchStart", 0),
+            *(("touchMove", up) for up in range(10, 101, 10)),
+            ("touchEnd", None),
+        ):
+            at = [] if up is None else [{"x": box["x"] + 100, "y": box["y"] + 150 - up}]
+            finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+        page.wait_for_function("(before) => scrollY > before + 50", arg=before, timeout=5000)
+    context.close()
+
+
 def hovered(page, chart, x):
     """What the chart says beside a mouse that stands `x` from its left edge."""
     chart.scroll_into_view_if_needed()

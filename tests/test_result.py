@@ -9,7 +9,8 @@ import pytest
 from gpustress.errors import InputError
 from gpustress.estimates import QUANTILES
 from gpustress.result import Result
-from gpustress.result_schema import RESULT_SCHEMAS, result_tables_markdown
+from gpustress.result_reference import result_tables_markdown
+from gpustress.result_schema import RESULT_SCHEMAS
 from gpustress.sampling import quantile_with_error
 from gpustress.scenarios import Scenarios
 from gpustress.schema import CAUSES

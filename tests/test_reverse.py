@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 
 import gpustress as gs
 from build import columns, entity, flow, scenario, small
-from gpustress.root_search import Search
-from gpustress.statistic import Estimate, estimate_of, paired_error
+from gpustress.answers.root_search import Search
+from gpustress.answers.statistic import Estimate, estimate_of, paired_error
 
 YEARS, DRIFT, VOLATILITY = 5, 0.03, 0.4
 
@@ -188,8 +189,41 @@ def test_a_date_of_failure_is_a_whole_period() -> None:
         measures=[{"measure": "net", "flow": "rent"}],
     )
     found = solve(system, "entity.firm.fail_at", bounds=(0, 4), target=25.0, paths=2)
-    assert found.root == 3.0
+    assert (found.root, found.value) == (2.0, 20.0)  # the latest at which no more than 25 is paid
     assert found.unstressed is None
+    dated = solve(
+        system,
+        "entity.firm.fail_at",
+        bounds=(0, 4),
+        target=25.0,
+        paths=2,
+        scenarios=pa.Table.from_pylist(scenario("early", ("entity.firm.fail_at", "set", 1))),
+    )
+    assert (dated.unstressed, dated.root, dated.change) == (1.0, 3.0, 2.0)
+
+
+@pytest.mark.parametrize("target", [0.5, 1.0])
+def test_the_latest_failure_that_takes_another_along_is_found(target: float) -> None:
+    """Worked by hand in examples/three_firms: in period 4 nothing is due to the bank any more."""
+    system = gs.read_system(Path(__file__).parents[1] / "examples" / "three_firms")
+    asked = {"entity": "bank", "statistic": "failure_probability", "scenario": "better_sales"}
+    found = gs.reverse_stress(system, "entity.lab.fail_at", bounds=(0, 4), target=target, paths=8, **asked)
+    assert (found.root, found.value, found.high) == (3.0, 1.0, 3.0)
+    assert found.low == (3.0 if target < 1.0 else -math.inf)  # all failures before are as sure
+
+
+def test_the_interval_of_a_date_holds_whole_periods() -> None:
+    system = business(
+        sensitivities=[{"target": "rent", "factor": "demand", "elasticity": 1.0}],
+        flows=[flow("rent", "firm", "other", 10.0, "rent")],
+        measures=[{"measure": "net", "flow": "rent"}],
+    )
+    found = solve(system, "entity.firm.fail_at", bounds=(0, 4), target=20.9, paths=8)
+    estimates = found.evaluations.to_pylist()
+    holds = [row["point"] for row in estimates if row["low"] <= 20.9 <= row["high"]]
+    assert (found.root, holds) == (1.0, [2.0, 3.0])  # the root is where no more than the target is met
+    assert (found.low, found.high) == (1.0, 3.0)
+    assert found.standard_error == pytest.approx(1.0 / 1.959964, rel=1e-6)
 
 
 def test_the_change_comes_on_top_of_the_scenario_in_question() -> None:

@@ -47,7 +47,7 @@ FAULTS = [
     ("address", "reach.h", "i % WORD_BITS;\n    const int at = i / WORD_BITS;",
      "i % WORD_BITS;\n    const int at = i + WORD_BITS;", "use-after-poison"),
     ("address", "contagion.h", "cells.node[place] = i;", "cells.node[place + 1] = i;", "heap-buffer-overflow"),
-    ("address", "clearing.h", "X(unpaid, n.obligations + 1)", "X(unpaid, n.obligations)", "use-after-poison"),
+    ("address", "clearing_state.h", "X(unpaid, n.obligations + 1)", "X(unpaid, n.obligations)", "use-after-poison"),
     ("address", "clearing.h", "job.rounds[shocks.row(lane)]", "job.rounds[job.shocks]", "heap-buffer-overflow"),
 ]  # fmt: skip
 

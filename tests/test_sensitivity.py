@@ -10,7 +10,7 @@ import pytest
 
 import gpustress as gs
 from build import entity, flow, small
-from gpustress.difference_quotients import Quotient, bias_at, chosen_step
+from gpustress.answers.difference_quotients import Quotient, bias_at, chosen_step, is_settled
 
 YEARS, DRIFT, RATE = 4, 0.05, 0.08
 
@@ -121,6 +121,39 @@ def test_a_step_at_which_hardly_a_path_moves_does_not_decide() -> None:
 
     assert chosen_step([few(0.4, 40), few(0.2, 3), few(0.1, 0)], 0.5) == 0
     assert chosen_step([few(0.4, 4), few(0.2, 3), few(0.1, 0)], 0.5) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "noise", "settled"),
+    [
+        ([1.0, 1.0, 1.0], 0.01, True),
+        ([1.8, 1.2, 1.05, 1.0125], 0.0, True),  # 1 + 5 h^2: no two agree, and each is nearer
+        ([3.0, 2.0, 1.5, 1.25], 0.0, True),  # 1 + 5 h
+        ([0.015, 0.018, 0.024, 0.046], 0.0005, False),  # a jump of the same height
+        ([1.0, 2.0, 4.0, 8.0], 0.0, False),
+        ([0.0, 0.0, 0.0], 0.0, True),
+    ],
+)
+def test_a_derivative_that_no_smaller_step_bears_out_is_not_settled(
+    values: list[float], noise: float, settled: bool
+) -> None:
+    steps = [quotient(0.4 / 2**k, value, noise) for k, value in enumerate(values)]
+    assert is_settled(steps, chosen_step(steps, 1.0)) is settled
+
+
+def test_a_jump_of_the_statistic_is_not_taken_for_a_slope() -> None:
+    """Who owes 40 and has 40 fails with any cash less: half of the paths, those on which it gets nothing else."""
+    jumps = small(
+        periods=1,
+        entities=[entity("firm", 40.0), entity("other", 0.0)],
+        factors=[{"name": "luck", "process": "ou", "mean": 0.0, "initial": 0.0, "reversion": 1.0,
+                  "volatility": 1.0, "floor": 0.0}],
+        flows=[flow("debt", "firm", "other", 40.0, "rent"), flow("gain", None, "firm", 10.0, "revenue", index="luck")],
+    )  # fmt: skip
+    asked = {"entity": "firm", "statistic": "failure_probability", "paths": 400}
+    row = by_name(gs.sensitivities(jumps, ["entity.firm.cash"], **asked))["entity.firm.cash"]
+    assert not row["settled"]
+    assert row["up"] - row["down"] == pytest.approx(-0.5, abs=0.1)
 
 
 def test_steps_of_ones_own_are_taken_and_all_are_told() -> None:

@@ -17,7 +17,7 @@ from gpustress.sampling import (
     quantile_rank,
     quantile_with_error,
 )
-from gpustress.sketch import (
+from gpustress.sweeps.sketch import (
     MANTISSA_BITS,
     OVERFLOW,
     RELATIVE_ERROR,

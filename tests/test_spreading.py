@@ -17,12 +17,12 @@ import gpustress as gs
 from bits import differing_arrays, same_bits
 from build import examples
 from contagion_cases import batch, market, owes, random_network, sales
-from gpustress import contagion
 from gpustress.backends import get_backend, network_layout
 from gpustress.backends.base import SpreadOutcome, SpreadsLosses
 from gpustress.backends.native import NativeBackend, levels
-from gpustress.common_assets import ASSET_BYTES, HOLDER_BYTES
 from gpustress.exposures import EquityShocks, Exposures
+from gpustress.networks import contagion
+from gpustress.networks.common_assets import ASSET_BYTES, HOLDER_BYTES
 from kernel_driver import require_native
 
 registry: Any = importlib.import_module("gpustress.backends")  # gpustress.backends is a function too

@@ -17,19 +17,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build import examples
-from gpustress import shard_run, shards, sweep_files, sweep_lock, sweep_progress
 from gpustress.backends import get_backend
 from gpustress.checksums import content_checksum
 from gpustress.errors import InputError
 from gpustress.job import prepare
 from gpustress.result_schema import STORED
-from gpustress.shard_run import needed_bytes
-from gpustress.shards import Grid, Shard, make_grid
 from gpustress.simulation import simulate
-from gpustress.sweep_lock import locked
-from gpustress.sweep_question import unpack
-from gpustress.sweep_result import read_sweep, sweep_status
-from gpustress.sweeping import ask
+from gpustress.sweeps import files as sweep_files
+from gpustress.sweeps import lock as sweep_lock
+from gpustress.sweeps import progress as sweep_progress
+from gpustress.sweeps import shard_run, shards
+from gpustress.sweeps.lock import locked
+from gpustress.sweeps.question import unpack
+from gpustress.sweeps.result import read_sweep, sweep_status
+from gpustress.sweeps.shard_run import needed_bytes
+from gpustress.sweeps.shards import Grid, Shard, make_grid
+from gpustress.sweeps.sweeping import ask
 from sweeps import PATHS, RECORD, assert_same, contents, grid, small_shards, swept, swept_system
 
 
@@ -377,7 +380,7 @@ def test_a_second_process_is_told_who_is_at_work(out):
 
 def test_the_lock_of_a_dead_owner_is_free(out, undisturbed):
     script = (
-        "import os, sys, pathlib; from gpustress.sweep_lock import locked\n"
+        "import os, sys, pathlib; from gpustress.sweeps.lock import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", script, out], check=False).returncode == -9
@@ -449,7 +452,7 @@ def test_bad_arguments_are_refused(tmp_path, options, named):
 
 
 def test_all_faults_of_all_scenarios_are_told_with_their_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("gpustress.sweep_question.COMPILED_AT_ONCE", 2)
+    monkeypatch.setattr("gpustress.sweeps.question.COMPILED_AT_ONCE", 2)
     names = [f"s{i}" for i in range(5)]
     scenarios = {"scenario": names, "parameter": ["flow.sales.scale"] * 5, "op": ["set"] * 5,
                  "value": [1.0, -1.0, 1.0, 1.0, -2.0]}  # fmt: skip

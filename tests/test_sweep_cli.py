@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpustress.sweep_result import read_sweep, sweep_status
+from gpustress.sweeps.result import read_sweep, sweep_status
 from sweeps import assert_same, small_shards, swept_system
 
 HERE = Path(__file__).parent

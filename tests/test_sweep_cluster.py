@@ -10,10 +10,11 @@ import pytest
 from distributed import Client, LocalCluster, Status
 
 from cupy_host import devices
-from gpustress import shards, sweep_cluster
 from gpustress.backends.cupy import CupyBackend
 from gpustress.errors import InputError
-from gpustress.sweep_files import SweepFolder, mark_of
+from gpustress.sweeps import cluster as sweep_cluster
+from gpustress.sweeps import shards
+from gpustress.sweeps.files import SweepFolder, mark_of
 from sweeps import assert_same, grid, small_shards, swept
 from test_sweep import Finished, question
 

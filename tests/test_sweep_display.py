@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpustress.sweep_result import sweep_status
+from gpustress.sweeps.result import sweep_status
 from needs import require
 from sweeps import swept_system
 
@@ -22,7 +22,7 @@ ENVIRONMENT = os.environ | {
 }  # fmt: skip
 SCRIPT = (
     "import sys; from sweeps import small_shards; small_shards()\n"
-    "from gpustress import sweep_progress; sweep_progress.EVENT_SECONDS = 0.0\n"
+    "from gpustress.sweeps import progress; progress.EVENT_SECONDS = 0.0\n"
     "from gpustress.cli import main; main()"
 )
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from gpustress import shard_run, sweep_files, sweep_progress, sweeping
 from gpustress.checksums import file_checksum, files_below, read_json
 from gpustress.errors import InputError
-from gpustress.shards import Shard
-from gpustress.sweep_files import RECORDS, STATUS, Record, SweepFolder, file_fault
-from gpustress.sweep_lock import LOCK, locked
-from gpustress.sweep_result import read_sweep
+from gpustress.sweeps import files as sweep_files
+from gpustress.sweeps import progress as sweep_progress
+from gpustress.sweeps import shard_run, sweeping
+from gpustress.sweeps.files import RECORDS, STATUS, Record, SweepFolder, file_fault
+from gpustress.sweeps.lock import LOCK, locked
+from gpustress.sweeps.result import read_sweep
+from gpustress.sweeps.shards import Shard
 from sweeps import assert_same, grid, small_shards, swept
 
 EVERY = 11  # of the steps of writing, at which the power is cut

@@ -11,9 +11,9 @@ import pytest
 from bench.reference import reference_system
 from gpustress.backends import get_backend
 from gpustress.memory import free_memory
-from gpustress.shard_run import needed_bytes
-from gpustress.sweep_question import ask
-from gpustress.tally import UNIT
+from gpustress.sweeps.question import ask
+from gpustress.sweeps.shard_run import needed_bytes
+from gpustress.sweeps.tally import UNIT
 from needs import require
 from sweeps import grid
 

@@ -8,12 +8,12 @@ import pytest
 import gpustress as gs
 from gpustress.backends import get_backend
 from gpustress.book import read_book
-from gpustress.combination import combine
 from gpustress.errors import InputError
 from gpustress.job import parse_record, prepare
 from gpustress.result_schema import RESULT_SCHEMAS
-from gpustress.sweep_summary import check_figure
-from gpustress.tally import Tally
+from gpustress.sweeps.combination import combine
+from gpustress.sweeps.summary import check_figure
+from gpustress.sweeps.tally import Tally
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 EFFECTS = ["first_round", "full"]

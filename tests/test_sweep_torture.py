@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gpustress.errors import InputError
-from gpustress.sweep_result import read_sweep
+from gpustress.sweeps.result import read_sweep
 from needs import require
 from sweeps import PATHS, assert_same, contents, small_shards, swept
 
@@ -59,7 +59,7 @@ def test_a_full_disk_is_an_error_and_the_sweep_goes_on_when_there_is_room(tmp_pa
     can = os.geteuid() == 0 and shutil.which("mount") is not None
     mounted = can and subprocess.run(mount, capture_output=True, check=False).returncode == 0
     require("mount", mounted, "a small disk can't be mounted")
-    monkeypatch.setattr("gpustress.sweeping.check_room", lambda *_: None)
+    monkeypatch.setattr("gpustress.sweeps.sweeping.check_room", lambda *_: None)
     try:
         with pytest.raises(OSError, match="No space left"):
             swept(disk / "out")

@@ -11,16 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpustress as gs
-from gpustress import Scenarios, sparse_counts, tally
+from gpustress import Scenarios
 from gpustress.backends.base import Outcome
 from gpustress.book import read_book
-from gpustress.combination import combine
 from gpustress.errors import InputError
 from gpustress.job import prepare
 from gpustress.schema import CAUSES
-from gpustress.sketch import MANTISSA_BITS
-from gpustress.sweep_schema import SHARD_SCHEMAS
-from gpustress.tally import KINDS, OCTAVES, UNIT, Tally, kept_figures, nbytes
+from gpustress.sweeps import sparse_counts, tally
+from gpustress.sweeps.combination import combine
+from gpustress.sweeps.schema import SHARD_SCHEMAS
+from gpustress.sweeps.sketch import MANTISSA_BITS
+from gpustress.sweeps.tally import KINDS, OCTAVES, UNIT, Tally, kept_figures, nbytes
 from made import made_system
 
 EFFECTS = ("first_round", "full")

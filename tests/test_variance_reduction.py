@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -631,6 +632,44 @@ def test_a_report_refuses_such_a_run_before_it_searches() -> None:
     with pytest.raises(gs.InputError, match="the report needs independent paths"):
         find(run, tell=said.append)
     assert said == []
+
+
+@pytest.mark.parametrize("way", [None, *WAYS], ids=lambda way: way.scheme if way else "plain")
+def test_a_run_replays_its_own_paths(way: VarianceReduction | None) -> None:
+    effects = ["first_round", "full"]
+    run = gs.simulate(a_system(), paths=64, seed=SEED, effects=effects, variance_reduction=way)
+    for place, name in enumerate(run.scenarios):
+        told = run.replay(9, name)
+        assert (told.scenario, told.path, told.seed) == (name, 9, SEED)
+        totals = told.measures["value"].to_numpy().sum()
+        assert totals == pytest.approx(run.measures["margin"].total[place, 9], rel=1e-12)
+        failed = {row["entity"]: row["period"] for row in told.events.to_pylist()}
+        assert [failed.get(entity, run.periods) for entity in run.entities] == run.failed_at[
+            place, 9
+        ].tolist()
+    assert run.replay(9, "storm").scenario == "storm/full"
+    assert run.replay(9).scenario == "calm/full"
+    elsewhere = replace(run, backend="cupy")  # stored where there was a GPU
+    assert elsewhere.replay(9, "storm").events == run.replay(9, "storm").events
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ((64,), "path"),
+        ((-1,), "path"),
+        ((True,), "path"),
+        ((0, "rain"), "scenario"),
+        ((0, "storm/none"), "scenario"),
+    ],
+)
+def test_a_run_replays_no_other_path(asked: tuple[Any, ...], named: str) -> None:
+    run = gs.simulate(a_system(), paths=64)
+    with pytest.raises(gs.InputError, match=f"`{named}`: is no"):
+        run.replay(*asked)
+    own = {"path": np.repeat(np.arange(64), 6), "period": np.tile(np.arange(6), 64), "demand": np.ones(384)}
+    with pytest.raises(gs.InputError, match="`factors`: are not the factor paths of the run"):
+        run.replay(0, factors=own)
 
 
 def test_a_path_without_its_twin_is_refused() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 import gpustress as gs
 from build import Row, entity, flow, scenario, small
+from gpustress.answers.factor_shocks import draw_shocks, factor_table, factor_values
 from gpustress.compilation import compile_program
-from gpustress.factor_shocks import draw_shocks, factor_table, factor_values
 
 
 def world(volatilities: tuple[float, ...], **more: Any) -> gs.System:

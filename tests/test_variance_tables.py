@@ -1,14 +1,23 @@
-"""How an estimate settles, and means that the run without effects controls."""
+"""How an estimate settles, means that the run without effects controls, and pictures of paths drawn otherwise."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 import gpustress as gs
+
+mpl.use("agg")
+from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
+
+from gpustress import pictures
+from gpustress.pictures.fans import LEVELS
 from test_variance_reduction import WAYS, a_system
 
 MEASURE = {"measure": "margin"}
@@ -107,3 +116,61 @@ def test_where_effects_change_nothing_only_the_controls_error_is_left() -> None:
 def test_what_cannot_be_controlled_is_told(given: dict[str, Any], message: str) -> None:
     with pytest.raises(gs.InputError, match=message):
         gs.control_variate(a_system(), **given)
+
+
+@pytest.fixture
+def axes() -> Iterator[Any]:
+    figure, axes = plt.subplots(layout="constrained")
+    yield axes
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.scheme)
+def test_pictures_hold_what_the_tables_of_such_a_run_do(way: Any, axes: Any) -> None:
+    record = ["cash:host", "measure:margin"]
+    run = gs.simulate(a_system(), paths=512, seed=3, record=record, variance_reduction=way)
+    weights = np.ones(512) if run.weights is None else run.weights[1]
+
+    pictures.failure_curves(run, axes, scenario="storm", entities=["lab"])
+    rows = [
+        row for row in run.failure_curve().to_pylist() if (row["scenario"], row["entity"]) == ("storm", "lab")
+    ]
+    share = np.array([row["probability"] for row in rows])
+    assert axes.lines[0].get_ydata() == pytest.approx(share, rel=1e-12)
+    reach = run.sample(1).deviate(0.95) * np.array([row["standard_error"] for row in rows])
+    edges = axes.collections[0].get_paths()[0].vertices
+    for t, (low, high) in enumerate(zip(share - reach, share + reach, strict=True)):
+        drawn = edges[edges[:, 0] == t, 1]
+        assert (drawn.min(), drawn.max()) == pytest.approx((max(low, 0.0), min(high, 1.0)), abs=1e-12)
+
+    axes.clear()
+    pictures.heat_map(run, axes)
+    fails = {(row["scenario"], row["entity"]): row["probability"] for row in run.failures().to_pylist()
+             if row["cause"] == "any"}  # fmt: skip
+    columns = [label.get_text() for label in axes.get_xticklabels()]
+    expected = [[100.0 * fails[scenario, entity] for entity in columns] for scenario in ("calm", "storm")]
+    assert np.asarray(axes.images[0].get_array()) == pytest.approx(np.array(expected), rel=1e-12)
+    axes.images[0].colorbar.remove()
+
+    for draw, values in (
+        (lambda: pictures.cash_fan(run, axes, "host", scenario="storm"), run.series["cash:host"][1]),
+        (lambda: pictures.measure_fan(run, axes, "margin", scenario="storm"),
+         run.series["measure:margin"][1].cumsum(axis=1)),
+    ):  # fmt: skip
+        axes.clear()
+        draw()
+        for level, line in zip(LEVELS, axes.lines, strict=False):
+            for value, column in zip(line.get_ydata(), values.T, strict=True):
+                assert weights[column < value].sum() < (level + 1e-12) * weights.sum()
+                assert weights[column <= value].sum() >= (level - 1e-12) * weights.sum()
+
+    axes.clear()
+    pictures.loss_distribution(run, axes, scenario="storm", level=0.9)
+    loss = gs.losses(run, as_drawn=True)[1]
+    marks = [line.get_xdata()[0] for line in axes.lines]
+    risks = [np.asarray(measure(run, 0.9).value)[1] for measure in (gs.value_at_risk, gs.expected_shortfall)]
+    assert marks == pytest.approx([*risks, np.average(loss, weights=weights)])
+    heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)][:40]
+    held, _ = np.histogram(loss, 40, weights=weights / weights.sum())
+    assert heights == pytest.approx(held)

@@ -11,7 +11,6 @@ from scipy import sparse
 
 from ..compilation import compile_program
 from ..exposures import EquityShocks, Exposures
-from ..network import Network
 from ..obligations import ACCURACY, Obligations
 from ..system import System
 from .base import Block, ClearsNetworks, Outcome, Rule, Series, SpreadsLosses
@@ -126,14 +125,14 @@ def fault(backend: Backend) -> str:
 
 def _fault_of_clearing(backend: ClearsNetworks) -> str:
     """The same of a network with ranks, a circle and default costs, under a few shocks."""
-    edges = {
-        "debtor": list("abcac"),
-        "creditor": list("bcadd"),
-        "amount": [4.0, 5.0, 3.0, 2.0, 1.0],
-        "rank": [0, 1, 0, 1, 1],
-    }
-    nodes = {"name": list("abcd"), "external_liabilities": [1.0, 1.0, 0.0, 2.0]}
-    owed = Obligations.of(Network(edges, nodes))
+    owed = Obligations.of(
+        debtor=np.array([0, 1, 2, 0, 2]),
+        creditor=np.array([1, 2, 0, 3, 3]),
+        amount=np.array([4.0, 5.0, 3.0, 2.0, 1.0]),
+        rank=np.array([0, 1, 0, 1, 1]),
+        external_liabilities=np.array([1.0, 1.0, 0.0, 2.0]),
+        external_rank=np.zeros(4, dtype=np.int64),
+    )
     shocks = np.array([[9.0, 9.0, 9.0, 9.0], [1.0, 2.0, 0.5, 0.0], [5.0, 0.0, 0.0, 1.0]])
     ours, right = (
         one.clear(owed, shocks, (0.8, 0.9), "greatest", 1 << 24) for one in (backend, NumpyBackend())

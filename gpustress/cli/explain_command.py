@@ -37,7 +37,7 @@ def explain(
     shocks the variance of losses, failures and measures is due to.
     """
     with reported(as_json):
-        from ..explanation import explain as explanation_of
+        from ..answers.explanation import explain as explanation_of
         from ..store import read_result
 
         heed_interrupt()

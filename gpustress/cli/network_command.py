@@ -11,15 +11,15 @@ import typer
 from .console import complain, print_json, reported
 from .interrupt import heed_interrupt
 from .numerals import real, whole
-from .options import Backend, Json
+from .options import Backend, Json, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..errors import Problem
-    from ..network import Network
-    from ..network_shocks import Shocks
-    from ..network_store import NetworkResultWriter
+    from ..networks.network import Network
+    from ..networks.shocks import Shocks
+    from ..networks.store import NetworkResultWriter
 
 network = typer.Typer(
     name="network",
@@ -76,6 +76,7 @@ def clear(
         str, typer.Option("--solution", metavar="S", help="greatest or least clearing vector.")
     ] = "greatest",
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -85,15 +86,15 @@ def clear(
     Shocks are losses of external assets; without any, the network is cleared as it is.
     """
     with reported(as_json):
-        from ..clearing import clear_blocks
-        from ..network_shocks import ShockedAssets, check_assets
+        from ..networks.clearing import clear_blocks
+        from ..networks.shocks import ShockedAssets, check_assets
 
         net, given = _read(folder, shocks, out)
         if given is not None:
             check_assets(given, net)
         options: dict[str, Any] = {"method": method, "alpha": alpha, "beta": beta, "solution": solution}
         assets = net.external_assets[None] if given is None else ShockedAssets(net.external_assets, given)
-        blocks = clear_blocks(net, assets, **options, backend=backend, memory=memory)
+        blocks = clear_blocks(net, assets, **options, backend=backend, threads=threads, memory=memory)
         tables = ({"clearing": one.table(), "clearing_summary": one.summary()} for one in blocks)
         work = _Work("clear", net, options, len(assets), ("unpaid", "all shocks"))
         _do(work, tables, out, as_json)
@@ -111,6 +112,7 @@ def cascade(
         ),
     ] = 0.0,
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -120,11 +122,11 @@ def cascade(
     Shocks are losses of equity, or failures; without any, each node fails in turn.
     """
     with reported(as_json):
-        from ..cascades import cascade_blocks
+        from ..networks.cascades import cascade_blocks
 
         net, given = _read(folder, shocks, out)
         batch, count = _of_equity(net, given)
-        blocks = cascade_blocks(net, None, batch, recovery, backend=backend, memory=memory)
+        blocks = cascade_blocks(net, None, batch, recovery, backend=backend, threads=threads, memory=memory)
         tables = ({"cascade_failures": one.failures(), "cascade_summary": one.summary()} for one in blocks)
         work = _Work("cascade", net, {"recovery": recovery}, count, ("loss", _shocks_called(given)))
         _do(work, tables, out, as_json)
@@ -137,6 +139,7 @@ def debtrank(
     shocks: ShockFile = None,
     variant: Annotated[str, typer.Option("--variant", metavar="V", help="linear or original.")] = "linear",
     backend: Backend = "auto",
+    threads: Threads = None,
     memory: Memory = None,
     out: Out = None,
     as_json: Json = False,
@@ -147,12 +150,12 @@ def debtrank(
     DebtRank.
     """
     with reported(as_json):
-        from ..distress import debtrank_blocks
+        from ..networks.distress import debtrank_blocks
 
         net, given = _read(folder, shocks, out)
         batch, count = _of_equity(net, given)
         options: dict[str, Any] = {"variant": variant}
-        blocks = debtrank_blocks(net, None, batch, **options, backend=backend, memory=memory)
+        blocks = debtrank_blocks(net, None, batch, **options, backend=backend, threads=threads, memory=memory)
         tables = ({"debtrank": one.table(), "debtrank_summary": one.summary()} for one in blocks)
         work = _Work("debtrank", net, options, count, ("impact", _shocks_called(given)))
         _do(work, tables, out, as_json)
@@ -190,10 +193,10 @@ def reconstruct(
     """
     with reported(as_json):
         from ..errors import InputError
-        from ..network_files import read_tables, write_network
-        from ..network_store import network_result
-        from ..reconstruction import reconstruct as reconstruct_network
-        from ..reconstruction_schema import FORBIDDEN, TOTALS
+        from ..networks.files import read_tables, write_network
+        from ..networks.reconstruction import reconstruct as reconstruct_network
+        from ..networks.reconstruction_schema import FORBIDDEN, TOTALS
+        from ..networks.store import network_result
 
         heed_interrupt()
         problems: list[Problem] = []
@@ -241,10 +244,10 @@ class _Work:
 def _read(folder: str, file: str | None, out: str | None) -> tuple[Network, Shocks | None]:
     """The network of a folder and its shocks, or those of a file; with every problem of all of them."""
     from ..errors import InputError
-    from ..network import Network
-    from ..network_files import read_file, read_tables
-    from ..network_schema import EDGES, NODES
-    from ..network_shocks import SHOCKS, check_shocks, shocks_of
+    from ..networks.files import read_file, read_tables
+    from ..networks.network import Network
+    from ..networks.schema import EDGES, NODES
+    from ..networks.shocks import SHOCKS, check_shocks, shocks_of
 
     heed_interrupt()
     problems: list[Problem] = []
@@ -267,7 +270,7 @@ def _read(folder: str, file: str | None, out: str | None) -> tuple[Network, Shoc
 
 def _check_out(out: str | None, problems: list[Problem]) -> None:
     from ..errors import InputError
-    from ..network_store import check_target
+    from ..networks.store import check_target
 
     if out is not None:
         try:
@@ -278,8 +281,8 @@ def _check_out(out: str | None, problems: list[Problem]) -> None:
 
 def _of_equity(net: Network, given: Shocks | None) -> tuple[Any, int]:
     """Shocks to equity, and how many there are: those given, or each node's failure."""
-    from ..contagion_arguments import EACH
-    from ..network_shocks import check_equity
+    from ..networks.contagion_arguments import EACH
+    from ..networks.shocks import check_equity
 
     if given is None:
         return EACH, len(net.names)
@@ -298,7 +301,7 @@ def _do(work: _Work, blocks: Iterator[dict[str, Any]], out: str | None, as_json:
     """
     import pyarrow as pa
 
-    from ..network_store import network_result
+    from ..networks.store import network_result
 
     summaries: list[pa.Table] = []
     first = 0
@@ -346,7 +349,7 @@ def _say(
         if as_json:
             print_json({"ok": True, **facts, "rows": rows})
         else:
-            from ..network_rendering import render_rows
+            from ..networks.rendering import render_rows
             from .console import console
 
             render_rows(head, rows, by, console())

@@ -30,8 +30,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..design_point import LikeliestPoint
-    from ..reverse import ReverseStress
+    from ..answers.design_point import LikeliestPoint
+    from ..answers.reverse import ReverseStress
 
 
 def reverse(
@@ -106,8 +106,8 @@ def reverse(
     somebody fails on it (--entity NAME, without --target); there are no draws, so --paths and --seed change nothing.
     """
     with reported(as_json):
-        from ..design_point import likeliest_point
-        from ..reverse import reverse_stress
+        from ..answers.design_point import likeliest_point
+        from ..answers.reverse import reverse_stress
 
         heed_interrupt()
         asked: dict[str, Any] = {
@@ -137,7 +137,7 @@ def reverse(
 
 
 def _show(found: LikeliestPoint | ReverseStress) -> None:
-    from ..design_point import LikeliestPoint
+    from ..answers.design_point import LikeliestPoint
     from ..rendering import print_table
 
     if isinstance(found, LikeliestPoint):

@@ -16,8 +16,8 @@ from .numerals import number_in
 from .options import Backend, Devices, Effects, Json, Memory, Paths, Record, ScenarioFile, Seed, Threads
 
 if TYPE_CHECKING:
-    from ..sweep_progress import SweepProgress
-    from ..sweep_result import Sweep
+    from ..sweeps.progress import SweepProgress
+    from ..sweeps.result import Sweep
     from ..system import System
 
 
@@ -98,7 +98,7 @@ def sweep(
         if out is None or estimate:
             _show_estimate(system, chosen, asked, as_json)
             return
-        from ..sweeping import sweep as run
+        from ..sweeps.sweeping import sweep as run
 
         client = None if cluster is None else _client(cluster)
         try:
@@ -163,7 +163,7 @@ def _client(address: str) -> Any:
 
 
 def _show_estimate(system: System, scenarios: Any, asked: dict[str, Any], as_json: bool) -> None:
-    from ..sweep_estimate import estimate_sweep
+    from ..sweeps.estimate import estimate_sweep
 
     taken = estimate_sweep(system, scenarios, **asked)
     if as_json:
@@ -177,8 +177,8 @@ def _show_estimate(system: System, scenarios: Any, asked: dict[str, Any], as_jso
 
 
 def _show_status(out: str, as_json: bool) -> None:
-    from ..sweep_progress import line_of
-    from ..sweep_result import sweep_status
+    from ..sweeps.progress import line_of
+    from ..sweeps.result import sweep_status
 
     found = sweep_status(out)
     if as_json:

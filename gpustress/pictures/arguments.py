@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..answers.reverse import ReverseStress
 from ..arguments import is_number, whole_number
 from ..errors import bad_argument
-from ..reverse import ReverseStress
 from ..settings import Settings
 from ..single_path import Replay
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..arguments import one_of
-from ..contagion_arguments import numbers
 from ..errors import bad_argument
+from ..networks.contagion_arguments import numbers
 from ..risk import expected_shortfall, value_at_risk
 from ..sampling import CONFIDENCE, check_share, mean_with_error, normal_deviate
 from .arguments import check_kind

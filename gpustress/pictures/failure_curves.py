@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..dependent_estimates import curve_shares
 from ..estimates import run_place
 from ..result import check_result
-from ..sampling import CONFIDENCE, binomial_error, normal_deviate
-from ..variance_reduction import check_plain
+from ..sampling import CONFIDENCE, binomial_error
 from .arguments import check_kind
 from .style import (
     GREY,
@@ -57,9 +57,13 @@ def failure_curves(
     """
     check_result(run)
     check_kind(Axes, ax=ax)
-    check_plain(run, "this picture")
     place = run_place(run, scenario)
-    curves = run.failure_counts[place].sum(axis=1).cumsum(axis=1) / run.paths
+    sample = run.sample(place)
+    if sample.is_plain:
+        curves = run.failure_counts[place].sum(axis=1).cumsum(axis=1) / run.paths
+        error = binomial_error(curves, run.paths)
+    else:
+        curves, error = curve_shares(run, place)
     final = curves[:, -1]
     if entities is None:
         order = [int(i) for i in np.argsort(-final, kind="stable") if final[i] > 0.0]
@@ -67,7 +71,7 @@ def failure_curves(
     else:
         order = chosen = known_places("entities", entities, run.entities)
     period = np.arange(run.periods)
-    reach = normal_deviate(CONFIDENCE) * binomial_error(curves, run.paths)
+    reach = sample.deviate(CONFIDENCE) * np.nan_to_num(error)  # one scramble alone has no error
     for number, i in enumerate(chosen):
         line = line_of(number)
         ax.fill_between(period, np.maximum(curves[i] - reach[i], 0.0), np.minimum(curves[i] + reach[i], 1.0),

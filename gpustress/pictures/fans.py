@@ -10,8 +10,6 @@ from matplotlib.axes import Axes
 from ..dates import period_label
 from ..estimates import run_place
 from ..result import check_result
-from ..sampling import quantile_rank
-from ..variance_reduction import check_same_weight
 from .arguments import check_kind
 from .style import (
     COLOURS,
@@ -43,12 +41,6 @@ _LINES: Final = {
 }  # so that the fan reads without colour
 
 
-def quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quantiles LEVELS over the paths, shape (levels, T), of values (P, T): order statistics, as in summaries."""
-    ordered = np.sort(values, axis=0)
-    return np.stack([ordered[quantile_rank(level, len(ordered))[0] - 1] for level in LEVELS])
-
-
 def cash_fan(
     run: Result, ax: Axes, entity: str, *, scenario: str | None = None, with_note: bool = True
 ) -> Axes:
@@ -78,13 +70,13 @@ def cash_fan(
     check_kind(Axes, ax=ax)
     place = run_place(run, scenario)
     number = known("entity", entity, run.entities)
-    fan = _fan(run, ax, recorded(run, f"cash:{entity}", place))
+    fan = _fan(run, ax, place, recorded(run, f"cash:{entity}", place))
     line = float(run.system.entities["credit_line"][number].as_py())
     if line > 0.0 and fan.min() < 0.0:
         ax.axhline(-line, color=GREY, linestyle="-.", linewidth=0.9)
         ax.text(0.01, -line, "credit line drawn in full", transform=ax.get_yaxis_transform(), va="bottom",
                 fontsize=8, color=GREY)  # fmt: skip
-    failed = float((run.failed_at[place, :, number] < run.periods).mean())
+    failed = run.sample(place).mean(run.failed_at[place, :, number] < run.periods)[0]
     note = f"0 after a failure ({100 * failed:.3g} % of paths)" if failed and with_note else ""
     title(ax, f"Cash of {name_of(entity)}: {run_title(run, place)}", note)
     return ax
@@ -119,14 +111,14 @@ def measure_fan(
     check_kind(Axes, ax=ax)
     place = run_place(run, scenario)
     known("measure", measure, tuple(run.measures))
-    _fan(run, ax, np.cumsum(recorded(run, f"measure:{measure}", place), axis=1))
+    _fan(run, ax, place, np.cumsum(recorded(run, f"measure:{measure}", place), axis=1))
     heading = f"Running total of {name_of(measure)}: {run_title(run, place)}"
     if not with_note:
         title(ax, heading)
         return ax
     payback = run.measures[measure].payback[place]
-    never = float((payback == run.periods).mean())
-    median = int(np.sort(payback)[quantile_rank(0.5, len(payback))[0] - 1])
+    never = run.sample(place).mean(payback == run.periods)[0]
+    median = int(run.sample(place).quantiles(payback[:, None], [0.5])[0, 0])
     if median < run.periods:
         ax.axvline(median, color=COLOURS[1], linestyle="--", linewidth=1.2)
         text = f"half have paid back by {period_label(run.system.settings, median)}"
@@ -141,10 +133,9 @@ def measure_fan(
     return ax
 
 
-def _fan(run: Result, ax: Axes, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Draw the quantiles of the values (P, T) and return them."""
-    check_same_weight(run, "this picture")
-    fan = quantiles(values)
+def _fan(run: Result, ax: Axes, place: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw the quantiles of the values (P, T) of one of the runs and return them."""
+    fan = run.sample(place).quantiles(values, LEVELS)
     period = np.arange(run.periods)
     for outer, alpha in ((0, 0.18), (1, 0.30)):
         ax.fill_between(period, fan[outer], fan[-1 - outer], color=COLOURS[0], alpha=alpha, linewidth=0)

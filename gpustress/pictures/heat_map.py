@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..result import check_result
-from ..variance_reduction import check_same_weight
 from .arguments import check_kind
 from .style import luminance, name_of, percent_text
 
@@ -36,9 +35,8 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     """
     check_result(run)
     check_kind(Axes, ax=ax)
-    check_same_weight(run, "this picture")
     runs = _one_a_scenario(run)
-    share = run.failure_counts.sum(axis=(2, 3))[runs] / run.paths
+    share = np.stack([run.sample(place).share(run.failed_at[place] < run.periods)[0] for place in runs])
     fails = np.flatnonzero(share.any(axis=0))
     columns = fails if fails.size else np.arange(len(run.entities))
     columns = columns[np.argsort(-share[:, columns].mean(axis=0), kind="stable")]
@@ -54,7 +52,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     if shown.size <= WRITTEN:
         for (row, column), value in np.ndenumerate(shown):
-            dark = luminance([float(c) for c in image.to_rgba(value)]) < HALF_WAY
+            dark = luminance([float(c) for c in image.to_rgba(np.array(value))]) < HALF_WAY
             text = "·" if value == 0.0 else percent_text(value / 100.0)
             ax.text(
                 column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black"

@@ -11,8 +11,7 @@ from ..amounts import with_interval
 from ..book import check_horizon, path_losses, read_book
 from ..estimates import run_place
 from ..result import check_result
-from ..risk import expected_shortfall, value_at_risk
-from ..variance_reduction import check_plain
+from ..risk import sample_expected_shortfall, sample_value_at_risk
 from .arguments import check_kind
 from .style import COLOURS, INK, amount_axis, percent_axis, plain_axes, readable, run_title, title
 
@@ -34,7 +33,8 @@ def loss_distribution(
 ) -> Axes:
     """Draw how often a book loses how much, with its value at risk and expected shortfall.
 
-    The bars are shares of the paths on a logarithmic axis, for it is the rare large losses that matter.
+    The bars are shares of the paths, by what each weighs, on a logarithmic axis, for it is the rare large losses that
+    matter.
 
     Parameters
     ----------
@@ -60,24 +60,27 @@ def loss_distribution(
     """
     check_result(run)
     check_kind(Axes, ax=ax)
-    check_plain(run, "this picture")
     check_horizon(horizon)
     place = run_place(run, scenario)
     settings = run.system.settings
     table = read_book(run.system, positions).loss_by_entity(settings, len(run.entities), horizon)
     loss = path_losses(table, run.failed_at[place])
-    at_risk, shortfall = value_at_risk(loss, level), expected_shortfall(loss, level)
+    sample = run.sample(place)
+    at_risk = sample_value_at_risk(sample, loss, level)
+    shortfall = sample_expected_shortfall(sample, loss, level)
+    weights = np.ones(run.paths) if sample.weights is None else sample.weights
+    share = weights / weights.sum()
     low, high = float(loss.min()), float(loss.max())
     edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
-    ax.hist(loss, bins=list(edges), weights=np.full(run.paths, 1.0 / run.paths), color=COLOURS[5], edgecolor="white",
+    ax.hist(loss, bins=list(edges), weights=share, color=COLOURS[5], edgecolor="white",
             linewidth=0.4)  # fmt: skip
     ax.set_yscale("log")
     plain_axes(ax)
     unit = amount_axis(ax.xaxis, (low, high, float(shortfall)), settings.currency)
     ax.set_xlabel(f"discounted loss, {ax.get_xlabel()}")
     percent_axis(ax.yaxis, "% of paths (logarithmic)")
-    ax.set_ylim(0.5 / run.paths, 2.0)
-    none = float((loss == 0.0).mean())
+    ax.set_ylim(0.5 * share.min(), 2.0)
+    none = sample.mean(loss == 0.0)[0]
     lines = ((at_risk, f"VaR {100 * level:g} %", COLOURS[1], "--", 0.97),
              (shortfall, f"ES {100 * level:g} %", COLOURS[0], "-", 0.87))  # fmt: skip
     left = float(at_risk) > low + 0.55 * (high - low)
@@ -94,7 +97,7 @@ def loss_distribution(
             color=readable(colour),
             fontsize=8.5,
         )
-    mean = float(loss.mean())
+    mean = sample.mean(loss)[0]
     ax.plot([mean], [0.0], marker="^", markersize=9, color=INK, clip_on=False, zorder=5,
             transform=ax.get_xaxis_transform(), linestyle="none", label="mean")  # fmt: skip
     note = f"▲ mean; no loss in {100 * none:.3g} % of {run.paths:,} paths"

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from ..reverse import ReverseStress
+from ..answers.reverse import ReverseStress
 from .arguments import check_finite, check_kind
 from .style import COLOURS, GREY, INK, amount_axis, name_of, percent_axis, plain_axes, title
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 
-from ..contagion_arguments import numbers
 from ..errors import bad_argument
+from ..networks.contagion_arguments import numbers
 from ..sampling import CONFIDENCE, normal_deviate
 from .arguments import check_finite, check_kind, check_most
 from .style import COLOURS, INK, amount_axis, name_of, plain_axes, title

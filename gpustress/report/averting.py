@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..answers.reverse import reverse_stress
 from ..parameters import Flows
-from ..reverse import reverse_stress
 from ..sampling import binomial_error, mean_with_error
 from ..simulation import simulate
 from ..tables import strings
 from .same_draws import only_scenario
 
 if TYPE_CHECKING:
+    from ..answers.reverse import ReverseStress
     from ..result import Result
-    from ..reverse import ReverseStress
     from ..system import System
 
 MOST: Final = 20_000  # paths of a search

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..result import Result
-    from .fans import Series
+    from .fans import Fan, Series
 
 
 def explorer(run: Result, places: Sequence[int], series: Series) -> dict[str, Any]:
@@ -31,13 +31,15 @@ def explorer(run: Result, places: Sequence[int], series: Series) -> dict[str, An
     dict
         ``periods`` (labels), ``paths``, ``deviate``, ``never`` (what no failure at all says), ``levels``, ``entities``
         and ``measures`` (names; of the measures those with a fan), ``scenarios``: each with its name and, by entity,
-        ``failed`` (counts of paths; None where it never fails). ``cash`` by entity and ``totals`` by measure: None
-        where it is not known, or ``unit`` and by scenario ``quantiles`` (levels by periods) and ``error`` (the
-        median's standard error by period; None of one path), or None.
+        ``failed`` (counts of paths; None where it never fails). ``cash`` by entity and ``totals``, since the start, by
+        measure: None where it is not known, or ``unit`` and by scenario ``quantiles`` (levels by periods) and
+        ``error`` (the median's standard error by period; None of one path), or None.
     """
     counts = run.failure_counts.sum(axis=2).cumsum(axis=2)
     names = [run.runs[place].scenario for place in places]
-    totals = {measure: _fans(run, names, series, f"measure:{measure}") for measure in run.measures}
+    totals = {
+        measure: _fans(run, [series.total(name, measure) for name in names]) for measure in run.measures
+    }
     return {
         "periods": [period_label(run.system.settings, period) for period in range(run.periods)],
         "paths": run.paths,
@@ -50,14 +52,13 @@ def explorer(run: Result, places: Sequence[int], series: Series) -> dict[str, An
             {"name": name, "failed": [row.tolist() if row[-1] else None for row in counts[place]]}
             for name, place in zip(names, places, strict=True)
         ],
-        "cash": [_fans(run, names, series, f"cash:{entity}") for entity in run.entities],
+        "cash": [_fans(run, [series.cash(name, entity) for name in names]) for entity in run.entities],
         "totals": [fans for fans in totals.values() if fans],
     }
 
 
-def _fans(run: Result, scenarios: Sequence[str], series: Series, name: str) -> dict[str, Any] | None:
-    """A series' fans in one unit for all scenarios, so that they compare, fine enough for small medians."""
-    fans = [series.fan(scenario, name) for scenario in scenarios]
+def _fans(run: Result, fans: Sequence[Fan | None]) -> dict[str, Any] | None:
+    """Fans in one unit for all scenarios, so that they compare, fine enough for small medians."""
     held = [fan.quantiles for fan in fans if fan is not None]
     if not held:
         return None

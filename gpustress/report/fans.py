@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..estimates import run_place
-from ..pictures.fans import quantiles
+from ..pictures.fans import LEVELS
 from ..sampling import quantile_with_error
 from ..simulation import simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,16 +52,25 @@ class Series:
     run: Result
     partial: bool
 
-    def fan(self, scenario: str, name: str) -> Fan | None:
-        """Quantiles of a series, named as ``record`` takes it, or None."""
+    def cash(self, scenario: str, entity: str) -> Fan | None:
+        """Of an entity's cash at the end of each period, where it is known."""
+        return self._fan(scenario, f"cash:{entity}", lambda cash: cash)
+
+    def total(self, scenario: str, measure: str) -> Fan | None:
+        """Of a measure's running total after each period, where it is known."""
+        return self._fan(scenario, f"measure:{measure}", lambda amounts: np.cumsum(amounts, axis=1))
+
+    def _fan(self, scenario: str, name: str, figure: Callable[[NDArray[Any]], NDArray[Any]]) -> Fan | None:
         if name not in self.run.series or all(one.scenario != scenario for one in self.run.runs):
             return None
-        values = self.run.series[name][run_place(self.run, scenario)]
+        place = run_place(self.run, scenario)
+        values = figure(self.run.series[name][place])
+        quantiles = self.run.sample(place).quantiles(values, LEVELS)
         if len(values) == 1:
-            return Fan(quantiles(values), None)
+            return Fan(quantiles, None)
         ordered = np.sort(values, axis=0)
         error = [quantile_with_error(column, 0.5)[1] for column in ordered.T]
-        return Fan(quantiles(values), np.array(error))
+        return Fan(quantiles, np.array(error))
 
 
 def with_series(run: Result, scenarios: Sequence[str], names: Sequence[str], most: int) -> Series:

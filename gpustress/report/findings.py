@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..answers.storytelling import MEDIAN, WORST_PATH, story
 from ..backends import AUTO
 from ..estimates import run_place
 from ..failure_order import first_to_fail
 from ..result import check_result
 from ..sampling import check_share
-from ..storytelling import MEDIAN, WORST_PATH, story
 from ..variance_reduction import check_plain
 from .averting import averting
 from .movers import movers
@@ -21,8 +21,8 @@ from .movers import movers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..answers.storytelling import Story
     from ..result import Result
-    from ..storytelling import Story
     from .averting import Averting
     from .movers import Movers
 

@@ -12,7 +12,6 @@ from ..book import path_losses, read_book
 from ..dates import period_label
 from ..failure_order import failure_links
 from ..schema import OUTSIDE
-from ..single_path import replay
 from .drawings import draw
 
 if TYPE_CHECKING:
@@ -222,9 +221,7 @@ def _payments(run: Result, main: int) -> Iterator[Drawing]:
         return
     failures = (run.failed_at[main] < run.periods).sum(axis=1)
     path = int(np.argsort(failures, kind="stable")[run.paths // 2])  # a path with a median number of failures
-    one = run.runs[main]
-    again = replay(run.system, run.scenario_table, path=path, scenario=one.scenario, seed=run.seed,
-                   effects=one.effects)  # fmt: skip
+    again = run.replay(path, run.scenarios[main])
     settings = run.system.settings
     period = max(0, int(run.failed_at[main, path].min()) - 1)
     when = period_label(settings, period)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from ..answers.plain_data import fields_as_json
 from ..book import path_losses, read_book
 from ..parameters import Flows
-from ..plain_data import fields_as_json
 from ..sampling import mean_with_error
 from ..simulation import simulate
 from .same_draws import only_scenario

@@ -82,6 +82,7 @@
   const hover = (lines) => lines.map(plain).join("<br>");
 
   const periods = data.periods.map((_, t) => t);
+  const span = [-0.02 * periods.length, 1.02 * periods.length - 1], SIDES = { l: 58, r: 14 };
   const line = (values, texts, style) => ({ x: periods, y: values, mode: periods.length > 1 ? "lines" : "markers", line: style, marker: { color: style.color }, hoverinfo: "text", hovertext: texts });
   const band = (low, high) => [[low, "none"], [high, "tonexty"]].map(([values, filled]) =>
     ({ x: periods, y: values, mode: "lines", line: { width: 0 }, fill: filled, fillcolor: BAND, hoverinfo: "skip" }));
@@ -94,7 +95,7 @@
     plot.setAttribute("role", "img");
     box.append(plot, caption);
     byId("charts").append(box);
-    return { box, plot, caption, heard: false };
+    return { box, plot, caption };
   };
   const draw = (chart, title, unit, traces, period) => {
     chart.box.hidden = false;
@@ -103,21 +104,26 @@
     const every = Math.max(1, Math.ceil(periods.length / 5)), ticks = periods.filter((t) => t % every === 0);
     const axis = { fixedrange: true, gridcolor: LINE, tickfont: { color: SOFT }, zeroline: false };
     Plotly.react(chart.plot, traces, {
-      autosize: true, height: 270, margin: { l: 58, r: 14, t: 10, b: 32 }, showlegend: false, dragmode: false,
+      autosize: true, height: 270, margin: { ...SIDES, t: 10, b: 32 }, showlegend: false, dragmode: false,
       hovermode: "x", hoverdistance: -1, hoverlabel: { align: "left", bgcolor: "#fff", font: { color: "#1c1c1c" } },
       font: { family: getComputedStyle(document.body).fontFamily, size: 12 }, shapes: mark(period),
-      xaxis: { ...axis, range: [-0.02 * periods.length, 1.02 * periods.length - 1], showgrid: false, ticklabelstandoff: 4, tickvals: ticks, ticktext: ticks.map((t) => plain(data.periods[t])) },
+      xaxis: { ...axis, range: span, showgrid: false, ticklabelstandoff: 4, tickvals: ticks, ticktext: ticks.map((t) => plain(data.periods[t])) },
       yaxis: { ...axis, rangemode: "tozero", zeroline: true, zerolinecolor: SOFT, separatethousands: true, exponentformat: "none" },
     }, { displayModeBar: false, displaylogo: false, showLink: false, doubleClick: false, responsive: true });
-    if (!chart.heard) {
-      chart.plot.on("plotly_hover", (event) => {
-        const over = String(event.points[0].pointIndex);
-        if (over !== choices.period.value) { choices.period.value = over; read(); }
-      });
-      chart.heard = true;
-    }
   };
   const charts = { failed: figureOf(), cash: figureOf(), total: figureOf() };
+  // Plotly tells of no hovering where a finger taps, and its click may be of the tap before.
+  const point = (event) => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    const share = (event.clientX - left - SIDES.l) / (width - SIDES.l - SIDES.r);
+    if (share < 0 || share > 1) return;
+    choices.period.value = String(Math.round(span[0] + share * (span[1] - span[0]))); // a slider holds its own bounds
+    read();
+  };
+  for (const { plot } of Object.values(charts)) {
+    plot.addEventListener("click", point, true);
+    plot.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse") point(event); }, true);
+  }
 
   const failures = (scenario, place) => {
     const shares = (scenario.failed[place] || periods.map(() => 0)).map((n) => n / data.paths);

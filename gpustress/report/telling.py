@@ -11,8 +11,8 @@ from .drawings import draw
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..answers.storytelling import Story
     from ..settings import Settings
-    from ..storytelling import Story
     from .drawings import Drawing
 
 

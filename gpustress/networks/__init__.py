@@ -1,0 +1,1 @@
+"""Static networks: who owes whom, cleared, shocked, valued, and reconstructed from totals."""
