@@ -31,6 +31,11 @@ class Unit:
     name: str = ""
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things, of which what one is called is told."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def unit_of(values: Iterable[float | None], currency: str) -> Unit:
     """The unit in which the largest amount has one to three digits before the point, and four in all."""
     largest = max((abs(value) for value in values if value is not None), default=0.0)

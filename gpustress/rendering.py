@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from .amounts import never_seen, percent, plus_minus, sure, unit_of, with_interval
+from .amounts import counted, never_seen, percent, plus_minus, sure, unit_of, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ def render(summary: Mapping[str, Any], console: Console) -> None:
     )
     _line(
         console,
-        f"{system['name']}: {summary['paths']:,} paths, {system['periods']} periods from "
+        f"{system['name']}: {counted(summary['paths'], 'path')}, {counted(system['periods'], 'period')} from "
         f"{system['first_period']} to {system['last_period']}, seed {summary['seed']}{drawn}, "
         f"backend {summary['backend']}.",
     )
@@ -66,6 +66,8 @@ def render(summary: Mapping[str, Any], console: Console) -> None:
 def _legend(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What the signs and columns mean."""
     yield "± is one standard error, [low, high] a 95 % interval; what has neither is rounded to what is sure."
+    if any(run["expected_failures"]["value"] > 0.0 for run in runs):
+        yield "half by: the period by which half of an entity's failures have come."
     if any(entity["contagion"] for run in runs for entity in run["entities"]):
         yield "contagion: what the failures of others add (full less first_round, same paths), and its share."
     if any(run["measures"] for run in runs):
@@ -106,7 +108,7 @@ def _print_run(console: Console, summary: Mapping[str, Any], run: Mapping[str, A
     if run["effects"] == "none":
         _line(console, f"\n{title}: a projection; nobody can fail.")
     elif not failing:
-        _line(console, f"\n{title}: nobody fails in {paths:,} paths{_still_possible(summary)}.")
+        _line(console, f"\n{title}: nobody fails in {counted(paths, 'path')}{_still_possible(summary)}.")
     else:
         _print_failures(console, summary, run, failing, title)
     if run["measures"]:

@@ -326,11 +326,16 @@ class Result(Named):
 
         write_result(self, folder)
 
-    def report(self, path: str | PathLike[str], *, answers: Sequence[Answer] = ()) -> None:
-        """Write one HTML page that tells what was found, and loads nothing; see `report.write_report`."""
-        from .report import write_report
+    def report(
+        self, path: str | PathLike[str], scenario: str | None = None, *, answers: Sequence[Answer] = ()
+    ) -> None:
+        """Write one HTML page that tells what was found, and loads nothing; see `report.write_report`.
 
-        write_report(self, path, answers=answers)
+        It begins with the `scenario`, by default the first.
+        """
+        from .report import find, write_report
+
+        write_report(self, path, answers=answers, findings=find(self, scenario))
 
     def _statistics(self, run: int, figure: str, values: NDArray[Any]) -> Iterable[tuple[str, float, float]]:
         """Statistic, value and standard error, of one measure's figure on all paths of one run."""

@@ -190,7 +190,7 @@ def test_an_explanation_holds_its_tables_and_says_them(run):
     assert found.scenario == "base/full"
     assert {row["scenario"] for row in found.starts.to_pylist()} == {"base/full"}
     text = " ".join(found.words)
-    for wanted in ("shop is the first to fail on", "Contagion makes 100.0 ± 0.0 % of the mean loss",
+    for wanted in ("shop is the first to fail on", "Contagion makes 100.0 ± 0.0 % of the book's mean loss",
                    "Expected shortfall at 99 % comes from loan",
                    "By who fails first on those paths: shop"):  # fmt: skip
         assert wanted in text

@@ -511,6 +511,21 @@ def test_the_command_writes_the_page_beside_the_result(three_firms, tmp_path, ca
     assert told.startswith("1 problem in the input:\n  `avert_to`: has to lie strictly between 0 and 1")
 
 
+def test_the_page_begins_with_the_scenario_that_is_asked_for(three_firms, tmp_path, call):
+    three_firms.write(tmp_path / "out")
+    code, printed, _ = call("report", tmp_path / "out", "--scenario", "better_sales", "--json")
+    assert (code, json.loads(printed)["scenario"]) == (0, "better_sales/full")
+    tree = parsed((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert "Scenario better_sales, " in " ".join(text_of(tree).split())
+    assert text_of(section(tree, "run-1")) == "Scenario better_sales"
+    data = json.loads(text_of(section(tree, "data"), ()))
+    assert [one["name"] for one in data["scenarios"]] == ["better_sales", "base", "lab_closes"]
+    three_firms.report(tmp_path / "page.html", "better_sales")
+    assert (tmp_path / "page.html").read_bytes() == (tmp_path / "out" / "report.html").read_bytes()
+    code, _, told = call("report", tmp_path / "out", "--scenario", "worse_sales")
+    assert (code, "`scenario`: is no scenario of this run" in told) == (2, True)
+
+
 def test_without_the_extra_the_command_says_how_to_get_it(three_firms, tmp_path):
     three_firms.write(tmp_path / "out")
     code = (

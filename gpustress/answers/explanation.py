@@ -211,11 +211,11 @@ def _contagion_in_words(contagion: pa.Table | None, currency: str) -> list[str]:
     words = []
     for row in contagion.to_pylist():
         of_loss = row["figure"] == "mean_loss"
-        what = "the mean loss of the book" if of_loss else "the expected number of failures"
         whole = money(row["full"], currency) if of_loss else f"{row['full']:.3g}"
+        what = f"the book's mean loss of {whole}" if of_loss else f"the {whole} failures that are expected"
         if row["share"] is not None:
             error = row["share_error"]
-            words.append(f"Contagion makes {_percent(row['share'], error)} of {what}, {whole}.")
+            words.append(f"Contagion makes {_percent(row['share'], error)} of {what}.")
     return words
 
 

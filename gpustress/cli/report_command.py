@@ -21,6 +21,10 @@ def report(
         ),
     ],
     *,
+    scenario: Annotated[
+        str | None,
+        typer.Option("--scenario", metavar="NAME", help="What the page begins with; default: the first."),
+    ] = None,
     reverse: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,7 +64,7 @@ def report(
             from ..report import answer_of_reverse, find, write_report
 
             answers = [answer_of_reverse(file) for file in reverse or ()]
-            findings = find(result, avert_to=avert_to, tell=complain)
+            findings = find(result, scenario, avert_to=avert_to, tell=complain)
             heed_interrupt()
             write_report(result, page, answers=answers, findings=findings)
         except ImportError as missing:

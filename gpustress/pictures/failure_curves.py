@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..amounts import counted
 from ..dependent_estimates import curve_shares
 from ..estimates import run_place
 from ..result import check_result
@@ -92,7 +93,12 @@ def failure_curves(
     ax.set_title(f"Who fails by when: {run_title(run, place)}", loc="left")
     if not chosen:
         ax.text(
-            0.5, 0.5, f"Nobody fails in {run.paths:,} paths", transform=ax.transAxes, ha="center", color=GREY
+            0.5,
+            0.5,
+            f"Nobody fails in {counted(run.paths, 'path')}",
+            transform=ax.transAxes,
+            ha="center",
+            color=GREY,
         )
     elif len(order) > len(chosen):
         ax.text(0.01, 0.98, f"{len(order) - len(chosen)} more fail less often", transform=ax.transAxes, va="top",

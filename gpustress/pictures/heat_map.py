@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..amounts import counted
 from ..result import check_result
 from .arguments import check_kind
 from .style import luminance, name_of, percent_text
@@ -64,7 +65,7 @@ def heat_map(run: Result, ax: Axes) -> Axes:
     title = (
         "Who fails in which scenario"
         if fails.size
-        else f"Nobody fails in {run.paths:,} paths of any scenario"
+        else f"Nobody fails in {counted(run.paths, 'path')} of any scenario"
     )
     ax.set_title(title, loc="left")
     if safe and fails.size:

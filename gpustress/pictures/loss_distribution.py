@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..amounts import with_interval
+from ..amounts import counted, with_interval
 from ..book import check_horizon, path_losses, read_book
 from ..estimates import run_place
 from ..result import check_result
@@ -100,7 +100,7 @@ def loss_distribution(
     mean = sample.mean(loss)[0]
     ax.plot([mean], [0.0], marker="^", markersize=9, color=INK, clip_on=False, zorder=5,
             transform=ax.get_xaxis_transform(), linestyle="none", label="mean")  # fmt: skip
-    note = f"▲ mean; no loss in {100 * none:.3g} % of {run.paths:,} paths"
+    note = f"▲ mean; no loss in {100 * none:.3g} % of {counted(run.paths, 'path')}"
     title(ax, f"Loss of the book: {run_title(run, place)}", note)
     return ax
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ..answers.storytelling import MEDIAN, WORST_PATH, story
-from ..backends import AUTO
 from ..estimates import run_place
 from ..failure_order import first_to_fail
 from ..result import check_result
@@ -39,6 +37,8 @@ class Findings:
 
     Attributes
     ----------
+    scenario : str
+        Name of the run that was asked.
     averting : Averting or None
         What revenue averts the failure of who is the first to fail.
     movers : Movers or None
@@ -47,6 +47,7 @@ class Findings:
         By what they are called: the median path, the one at the 95 % quantile, the worst.
     """
 
+    scenario: str
     averting: Averting | None
     movers: Movers | None
     stories: dict[str, Story]
@@ -54,6 +55,7 @@ class Findings:
     def as_json(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
         return {
+            "scenario": self.scenario,
             "averting": None if self.averting is None else self.averting.as_json(),
             "movers": None if self.movers is None else self.movers.as_json(),
             "stories": [{"which": name, **one.as_json()} for name, one in self.stories.items()],
@@ -61,13 +63,19 @@ class Findings:
 
 
 def find(
-    run: Result, *, avert_to: float | None = None, tell: Callable[[str], None] = lambda text: None
+    run: Result,
+    scenario: str | None = None,
+    *,
+    avert_to: float | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Findings:
-    """Ask what a page wants to know beyond its run, of the run's first scenario.
+    """Ask what a page wants to know beyond its run, of one of the run's scenarios.
 
     Parameters
     ----------
     run : Result
+    scenario : str, optional
+        A run's or a scenario's name: what the page begins with; None: the first.
     avert_to : float, optional
         Share of the paths on which the first to fail may fail; see `averting`.
     tell : function of a str
@@ -80,23 +88,24 @@ def find(
     Raises
     ------
     InputError
-        The target is no share; or the run's paths are not independent.
+        There is no such scenario, the target is no share; or the run's paths are not independent.
     """
     check_result(run)
     if avert_to is not None:
         check_share("avert_to", avert_to)
     check_plain(run, "the report")  # before the searches, which take their time
-    place = run_place(run, None)
+    place = run_place(run, scenario)
+    asked = run.scenarios[place]
     first = first_to_fail(run, place).mean(axis=0)
     if not first.any():
-        return Findings(None, None, {})
+        return Findings(asked, None, None, {})
     entity = run.entities[int(first.argmax())]
     tell(f"Looking for the revenue that averts the failure of {entity} ...")
     averted = averting(run, place, entity, avert_to)
     tell("Moving each factor and each kind of payment by a tenth ...")
     moved = movers(run, place, entity)
     tell("Replaying the median, a bad and the worst path ...")
-    return Findings(averted, moved, _stories(run, place))
+    return Findings(asked, averted, moved, _stories(run, place))
 
 
 def _stories(run: Result, place: int) -> dict[str, Story]:
@@ -104,9 +113,8 @@ def _stories(run: Result, place: int) -> dict[str, Story]:
     stories: dict[str, Story] = {}
     if run.factors_digest:
         return stories
-    anywhere = dataclasses.replace(run, backend=AUTO)
     for name, which in TOLD.items():
-        told = story(anywhere, run.scenarios[place], which=which)
+        told = story(run, run.scenarios[place], which=which)
         failed = {event["entity"]: event["period"] for event in told.replay.events.to_pylist()}
         again = np.array([failed.get(entity, run.periods) for entity in run.entities])
         same = np.array_equal(again, run.failed_at[place, told.path])

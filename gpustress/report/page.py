@@ -103,8 +103,8 @@ def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findin
     check_plain(run, "the report")
     findings = find(run) if findings is None else findings
     summary = summarise(run)
-    main = run_place(run, None)
-    places = list(dict.fromkeys(run_place(run, one.scenario) for one in run.runs))
+    main = run_place(run, findings.scenario)
+    places = list(dict.fromkeys([main, *(run_place(run, one.scenario) for one in run.runs)]))
     detailed = places[:DETAILED]
     of_main = summary["runs"][main]
     drawn = with_series(run, [run.runs[main].scenario], drawn_series(run, of_main), DRAWN)
