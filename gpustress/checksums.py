@@ -51,6 +51,11 @@ def read_json(file: Path) -> Any:
         return None
 
 
+def leads_out(name: str) -> bool:
+    """Whether a file that a manifest names lies outside of the manifest's folder."""
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
 def files_below(folder: Path) -> set[str]:
     """Every file below a folder, as a manifest names it; links are files too."""
     return {

@@ -17,6 +17,7 @@ from .checksums import (
     content_checksum,
     file_checksum,
     files_below,
+    leads_out,
     read_json,
     signed_json,
     versions,
@@ -304,7 +305,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise _fault(MANIFEST, "is not as it was written: its checksum differs", _AGAIN)
     _check_manifest(manifest)
     for name in manifest["files"]:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if leads_out(name):
             raise _fault(MANIFEST, "names a file outside its folder", _AGAIN, "files", shown(name))
     if missing := sorted(_NEEDED - manifest["files"].keys()):
         raise _fault(MANIFEST, f"does not name {missing[0]}", _AGAIN, "files")

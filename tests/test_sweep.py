@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from build import examples
 from gpustress.backends import get_backend
-from gpustress.checksums import content_checksum
+from gpustress.checksums import content_checksum, file_checksum
 from gpustress.errors import InputError
 from gpustress.job import prepare
 from gpustress.result_schema import STORED
@@ -294,6 +294,20 @@ def test_a_folder_where_a_file_belongs_is_refused_and_nothing_in_it_lost(out, un
     shutil.rmtree(out / name)
     swept(out)
     assert_same(out, undisturbed)
+
+
+@pytest.mark.parametrize("where", ["files", "shards"])
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(out, tmp_path, where):
+    (tmp_path / "elsewhere.parquet").write_bytes((out / "scenarios.parquet").read_bytes())
+    manifest = json.loads((out / "sweep.json").read_text())
+    files = manifest["files"] if where == "files" else manifest["shards"][0]["files"]
+    files[os.path.relpath(tmp_path / "elsewhere.parquet", out)] = file_checksum(
+        tmp_path / "elsewhere.parquet"
+    )
+    manifest["checksum"] = content_checksum(manifest)
+    (out / "sweep.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"elsewhere.parquet`: lies outside of the folder"):
+        read_sweep(out)
 
 
 @pytest.mark.parametrize("key", ["shards", "files", "runs"])

@@ -11,7 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..checksums import CHECKSUM, content_checksum, file_checksum, files_below, read_json, signed_json
+from ..checksums import (
+    CHECKSUM,
+    content_checksum,
+    file_checksum,
+    files_below,
+    leads_out,
+    read_json,
+    signed_json,
+)
 from ..errors import InputError, Problem, bad_argument, shown
 from ..folders import check_writable, target_of
 from ..result_schema import STORED
@@ -274,14 +282,14 @@ class SweepFolder:
 
     def _fault(self, record: Record) -> str:
         for name, checksum in record.files.items():
-            fault = file_fault(self.place / name, checksum)
+            fault = file_fault(self.place, name, checksum)
             if fault:
                 return f"{name} {fault}"
         return ""
 
     def _common_faults(self, manifest: Mapping[str, Any]) -> list[str]:
         return [
-            name for name, checksum in manifest["files"].items() if file_fault(self.place / name, checksum)
+            name for name, checksum in manifest["files"].items() if file_fault(self.place, name, checksum)
         ]
 
     # --- the end ---
@@ -319,11 +327,13 @@ def mark_of(identity: Mapping[str, Any]) -> str:
     return content_checksum(plan_of(identity))[:8]
 
 
-def file_fault(file: Path, checksum: str) -> str:
+def file_fault(place: Path, name: str, checksum: str) -> str:
     """What is wrong with a stored file; "" where nothing is."""
-    if not file.is_file():
+    if leads_out(name):
+        return "lies outside of the folder"
+    if not (place / name).is_file():
         return "is missing"
-    return "" if file_checksum(file) == checksum else "is not as it was written"
+    return "" if file_checksum(place / name) == checksum else "is not as it was written"
 
 
 def read_manifest(place: Path) -> dict[str, Any] | None:

@@ -292,7 +292,7 @@ def _files_of(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _verify(place: Path, files: Mapping[str, str]) -> None:
-    faults = {name: file_fault(place / name, checksum) for name, checksum in files.items()}
+    faults = {name: file_fault(place, name, checksum) for name, checksum in files.items()}
     problems = [Problem(name, None, None, "", fault, _AGAIN) for name, fault in faults.items() if fault]
     if problems:
         raise InputError(problems)
