@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,19 +13,16 @@ import numpy as np
 import pyarrow as pa
 
 from ..arguments import is_number
-from ..backends import AUTO, get_backend
-from ..backends.base import Block
+from ..backends import AUTO
 from ..dates import period_label
 from ..errors import InputError, bad_argument
-from ..factor_paths import FactorPaths, check_factor_paths
-from ..job import check_effects, parse_record, prepare
-from ..memory import budget
-from ..simulation import ResultArrays, check_finite, plan, result_bytes
-from .experiment import check_one_effect, scenario_rows
-from .factor_shocks import FactorShocks, factor_table, factor_values, symmetric_root
+from ..job import check_effects
+from .experiment import check_one_effect
+from .factor_shocks import factor_table
 from .plain_data import fields_as_json
 from .ray_search import nearest_point
 from .schema import DESIGN_POINT, DESIGN_POINT_FACTORS, DESIGN_POINT_RAY, DESIGN_POINT_STEPS
+from .shock_space import ShockSpace
 from .statistic import FAILURE, MEAN, QUANTILE, check_figure, read_statistic
 
 if TYPE_CHECKING:
@@ -38,18 +34,7 @@ if TYPE_CHECKING:
     from .statistic import Statistic
 
 REACH: Final = 6.0  # standard deviations: beyond it a first-order probability is below 1 in a billion
-BEYOND: Final = (
-    2.0  # times the reach: how far the first rays go, for the nearest point may lie off all of them
-)
-CROSSED: Final = 4  # factors up to which all combinations of signs are tried
-RANDOM: Final = 16  # directions a factor that are tried of more
-WINDOWS: Final = (
-    0.125,
-    0.25,
-    0.5,
-    0.75,
-)  # of the horizon: how long shocks go on, from the start or to the end
-AT_ONCE: Final = 8192  # paths of one run at most
+BEYOND: Final = 2.0  # times the reach: how far the first rays go, for the nearest point may lie off them all
 TOLD: Final = 0.01  # of the squared distance: a factor with less is not told in words
 RAY: Final = 16  # radii up to the point at which the figure is told; a quarter more beyond it
 
@@ -209,7 +194,7 @@ def likeliest_point(
     check_effects(system, effects)
     of = _figure(system, target, measure, figure, positions, entity, horizon)
     _check_number("reach", reach, 1e-6)
-    space = _Space(system, scenarios, scenario, effects, backend, threads, devices, memory)
+    space = ShockSpace(system, scenarios, scenario, effects, backend, threads, devices, memory)
     search = _Search(space, of, target, float(reach))
     if search.central_holds:
         return search.answered(np.zeros(space.size), 0.0, ())
@@ -251,101 +236,10 @@ def _check_number(name: str, value: float | None, least: float) -> None:
         raise bad_argument(name, value, f"has to be {known}", remedy)
 
 
-class _Space:
-    """The shocks of the factors that move, K' x T of them as one vector, and paths that have them."""
-
-    def __init__(
-        self,
-        system: System,
-        scenarios: Any,
-        scenario: str | None,
-        effects: str,
-        backend: str,
-        threads: int | None,
-        devices: Sequence[int] | None,
-        memory: str | int | None,
-    ):
-        rows = scenario_rows(system, scenarios, scenario)
-        # A hazard of 0: nobody fails by a draw of its own.
-        rows += [
-            {"parameter": f"entity.{name}.hazard", "op": "set", "value": 0.0} for name in system.entity_names
-        ]
-        names = ("parameter", "start", "end", "op", "value")
-        table = {"scenario": ["asked"] * len(rows)} | {n: [row.get(n) for row in rows] for n in names}
-        self.scenarios = pa.table(table)
-        self._job = prepare(system, self.scenarios, effects, None)
-        self._backend = get_backend(backend, threads=threads, devices=devices)
-        self.program = self._job.program
-        self.system = system
-        self.root = symmetric_root(self.program, 0)
-        felt = (self.root != 0.0) & (self.program.deviation[0] > 0.0)[:, None]
-        self.moved = np.flatnonzero(felt.any(axis=0))
-        if not len(self.moved):
-            raise bad_argument(
-                "system", system.settings.name, "has no factor that moves", "Give one a volatility."
-            )
-        self.size = len(self.moved) * self.program.periods
-        room = budget(memory)
-        fitting = max(1, min(AT_ONCE, room // 2 // result_bytes(self.program, 1, 0)))
-        self.at_once = plan(self.program, self._backend, fitting, 0, room)
-
-    def shocks(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (P, K' x T) as the shocks w of all factors, (K, T, P)."""
-        shocks = np.zeros((self.program.factor_count, self.program.periods, len(points)))
-        shocks[self.moved] = points.T.reshape(len(self.moved), self.program.periods, -1)
-        return shocks
-
-    def factor_values(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What points give for `simulate(factors=...)`, (K, T, P)."""
-        own = self.shocks(points)
-        return factor_values(self.program, 0, FactorShocks(own, np.broadcast_to(0.0, own.shape)))
-
-    def run(self, points: NDArray[np.float64], record: Sequence[str] = ()) -> Result:
-        """The scenario on a path for each of at most `at_once` points: `simulate`, compiled once for all of them."""
-        values = FactorPaths(dict(enumerate(np.moveaxis(self.factor_values(points), 2, 1))), "")
-        check_factor_paths(self.system, self.program, values)
-        series = parse_record(self.system, record)
-        block = Block(0, 0, len(points), values.values)
-        outcome = self._backend.simulate(self.program, block, tuple(series.values()))
-        check_finite(self._job, outcome, 0)
-        arrays = ResultArrays(self.program, len(points), len(series))
-        arrays.put(0, outcome)
-        return arrays.result(self._job, 0, self._backend.name, tuple(series))
-
-    def rays(self) -> NDArray[np.float64]:
-        """Directions of length 1: shocks that stay the same from the start on or to the end, of one factor or more."""
-        count, periods = len(self.moved), self.program.periods
-        if count <= CROSSED:
-            signs = np.array(list(product((-1.0, 0.0, 1.0), repeat=count)))
-            signs = signs[signs.any(axis=1)]
-        else:
-            axes = np.concatenate([np.eye(count), -np.eye(count)])
-            signs = np.concatenate([axes, np.random.default_rng(0).normal(size=(RANDOM * count, count))])
-        lengths = sorted({math.ceil(share * periods) for share in WINDOWS} - {periods})
-        time = np.arange(periods)
-        windows = [time >= 0, *(time < n for n in lengths), *(time >= periods - n for n in lengths)]
-        rays = (signs[:, None, :, None] * np.array(windows, dtype=np.float64)[None, :, None]).reshape(
-            -1, self.size
-        )
-        return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
-
-    def deviations(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far each factor's y is moved, in its own standard deviations of that period, (K, T); 0 without any."""
-        eps = self.root @ self.shocks(point[None])[:, :, 0].reshape(self.program.factor_count, -1)
-        moved, variance = np.zeros_like(eps), np.zeros_like(eps)
-        b, s = self.program.persistence[0], self.program.deviation[0]
-        for t in range(
-            self.program.periods
-        ):  # before the first period stands what the last one still holds: 0
-            moved[:, t] = b * moved[:, t - 1] + s * eps[:, t]
-            variance[:, t] = b**2 * variance[:, t - 1] + s**2
-        return np.asarray(moved / np.sqrt(np.where(variance > 0.0, variance, 1.0)))
-
-
 class _Search:
     """Where the figure crosses the target."""
 
-    def __init__(self, space: _Space, of: Statistic, target: float | None, reach: float):
+    def __init__(self, space: ShockSpace, of: Statistic, target: float | None, reach: float):
         self._space, self._of, self._target, self._reach = space, of, target, reach
         first = space.run(np.zeros((1, space.size)))
         self._backend = first.backend

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, bad_argument
 from ..obligations import DEFAULT_TOLERANCE
 from .clearing import clear
 from .contagion import linear_debtrank
@@ -382,3 +382,9 @@ def _ever_below(assets: Floats, rise: Floats, deviation: Floats, now: NDArray[np
 def _exp(logarithm: Floats) -> Floats:
     """The exponential, element by element the same bits wherever it stands."""
     return np.asarray(special.expm1(logarithm) + 1.0)
+
+
+def bad_valuation(value: object, message: str) -> InputError:
+    """Make the error of a valuation that is none."""
+    remedy = "Give the worth of each node's debts, 0 to 1, never falling where equity rises."
+    return bad_argument("valuation", value, message, remedy)
