@@ -11,7 +11,6 @@ from .schema import CAUSES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .path_sample import PathSample
     from .result import Result
 
     Shares = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -46,11 +45,26 @@ def curve_shares(run: Result, place: int) -> Shares:
 
 
 def contagion_shares(
-    alone: NDArray[np.bool_], full: NDArray[np.bool_], sample: PathSample
+    run: Result, alone: int, full: int
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    """Shares of first_round, full, added and spared by entity, and the paired error; paths weigh the same."""
-    holds = {"first_round": alone, "full": full, "added": full & ~alone, "spared": alone & ~full}
-    shares = {name: sample.share(each)[0] for name, each in holds.items()}
-    changed = full.astype(np.float64) - alone
-    error = np.array([sample.mean(column)[1] for column in changed.T])
+    """Shares of first_round, full, added and spared by entity, and the paired error, of two of the runs.
+
+    Where paths weigh differently, each run has drawn them its own way, and no weight is that of what happens in both:
+    added and spared are nan.
+    """
+    fails = {"first_round": run.failed_at[alone] < run.periods, "full": run.failed_at[full] < run.periods}
+    samples = {"first_round": run.sample(alone), "full": run.sample(full)}
+    shares = {name: samples[name].share(each)[0] for name, each in fails.items()}
+    if run.weights is None:
+        both = fails["full"], fails["first_round"]
+        shares |= {"added": samples["full"].share(both[0] & ~both[1])[0]}
+        shares |= {"spared": samples["full"].share(both[1] & ~both[0])[0]}
+    else:
+        shares |= dict.fromkeys(("added", "spared"), np.full(len(run.entities), np.nan))
+    error = np.array([
+        samples["full"].difference_error(
+            fails["full"][:, place], samples["first_round"], fails["first_round"][:, place]
+        )
+        for place in range(len(run.entities))
+    ])  # fmt: skip
     return shares, error

@@ -227,7 +227,7 @@ def contagion_of_shares(
         "entity": (sample.entities, entity),
         "first_round": alone,
         "full": full,
-        "difference": added - spared,
+        "difference": np.where(np.isnan(added), full - alone, added - spared),
         "standard_error": error,
         "added": added,
         "spared": spared,

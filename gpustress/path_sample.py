@@ -162,6 +162,17 @@ class PathSample:
         below = np.cumsum(self.weights[order])
         return below, float(below[-1])
 
+    def difference_error(self, values: NDArray[Any], other: PathSample, theirs: NDArray[Any]) -> float:
+        """Error of the mean of values (P,) less that of others on the same paths, which may weigh otherwise."""
+        return self._error(self._residuals(values) - other._residuals(theirs))
+
+    def _residuals(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """What each path adds to the error of the mean of values (P,), to first order."""
+        weight = np.ones(self.paths) if self.weights is None else self.weights
+        total = weight.sum()
+        residuals: NDArray[np.float64] = weight * (values - (weight * values).sum() / total) / total
+        return residuals
+
     def _error(self, residuals: NDArray[np.float64]) -> float:
         """Standard error of a sum of residuals whose units have mean 0; nan for one unit."""
         units = self.by_unit(residuals)

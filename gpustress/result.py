@@ -30,7 +30,7 @@ from .estimates import (
 from .path_sample import PathSample
 from .sampling import binomial_error, mean_with_error, quantile_with_error
 from .schema import CAUSES
-from .variance_reduction import VarianceReduction, check_same_weight
+from .variance_reduction import VarianceReduction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -262,20 +262,19 @@ class Result(Named):
         Returns
         -------
         pyarrow.Table
-            scenario, entity, first_round, full, difference, standard_error (paired), added, spared, and a
-            grid's coordinates; a row for each scenario that ran with both effects, and each entity.
+            scenario, entity, first_round, full, difference, standard_error (paired), added, spared (both null
+            where paths weigh differently), and a grid's coordinates; a row for each scenario that ran with both
+            effects, and each entity.
 
         Raises
         ------
         InputError
-            No scenario ran with both; or paths weigh differently, and not the same in both.
+            No scenario ran with both.
         """
         check_contagion(self.runs)
-        check_same_weight(self, "what contagion adds")
         pairs = self.contagion_pairs()
         if self.variance_reduction is not None:
-            fails = self.failed_at < self.periods
-            each = [contagion_shares(fails[alone], fails[full], self.sample(full)) for alone, full in pairs]
+            each = [contagion_shares(self, alone, full) for alone, full in pairs]
             shares = {name: np.stack([found[name] for found, _ in each]) for name in each[0][0]}
             return contagion_of_shares(self, shares, np.stack([error for _, error in each]), pairs)
         counts = {

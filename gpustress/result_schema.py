@@ -82,8 +82,12 @@ _TABLES: Final = (
                 "difference", "float", "full - first_round; net, for contagion can also spare someone"
             ),
             ResultColumn("standard_error", "float", "of the difference, paired over the same paths"),
-            ResultColumn("added", "float", "share of paths on which it fails only with all effects"),
-            ResultColumn("spared", "float", "share of paths on which it fails only when judged alone"),
+            ResultColumn(
+                "added",
+                "float",
+                "share of paths on which it fails only with all effects; null where paths weigh differently",
+            ),
+            ResultColumn("spared", "float", "the same of those on which it fails only when judged alone"),
         ),
     ),
     ResultSchema(

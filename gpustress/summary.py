@@ -138,7 +138,7 @@ def _median_periods(run: Result) -> list[list[int | None]]:
 def _contagion(run: Result) -> dict[tuple[int, str], dict[str, Any]]:
     """The row of `Result.contagion` for each full run and entity, where first_round ran too."""
     pairs = run.contagion_pairs()
-    if not pairs or run.weights is not None:  # a path weighs otherwise where it is judged alone
+    if not pairs:
         return {}
     rows = iter(run.contagion().to_pylist())
     return {(full, entity): next(rows) for _, full in pairs for entity in run.entities}

@@ -257,18 +257,3 @@ def check_plain(run: Result, what: str) -> None:
             "variance_reduction", run.variance_reduction.scheme, f"{what} needs independent paths of the same weight",
             "Simulate without variance_reduction.",
         )  # fmt: skip
-
-
-def check_same_weight(run: Result, what: str) -> None:
-    """Refuse a run whose paths weigh differently.
-
-    Raises
-    ------
-    InputError
-    """
-    if run.weights is not None:
-        assert run.variance_reduction is not None
-        raise bad_argument(
-            "variance_reduction", run.variance_reduction.scheme, f"{what} needs paths of the same weight",
-            "Simulate without variance_reduction, or with antithetic or quasi.",
-        )  # fmt: skip

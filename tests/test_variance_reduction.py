@@ -389,13 +389,20 @@ def test_faults_in_what_is_asked_of_importance_sampling_are_told() -> None:
         gs.simulate(made, paths=8, factors=own, variance_reduction="importance:lab")
 
 
-def test_what_needs_one_weight_refuses_weights() -> None:
+def test_what_happens_in_two_runs_has_no_weight() -> None:
     run = gs.simulate(
         a_system(), paths=64, effects=["first_round", "full"], variance_reduction=WAYS[2], record=["cash:lab"]
     )
-    with pytest.raises(gs.InputError, match="same weight"):
-        run.contagion()
-    assert summarise(run)["runs"][1]["entities"][0]["contagion"] is None
+    table = run.contagion().to_pylist()
+    assert all(row["added"] is None and row["spared"] is None for row in table)
+    shares = {(row["scenario"], row["entity"]): row["probability"] for row in run.failures().to_pylist()
+              if row["cause"] == "any"}  # fmt: skip
+    for row in table:
+        assert row["full"] == shares[f"{row['scenario']}/full", row["entity"]]
+        assert row["first_round"] == shares[f"{row['scenario']}/first_round", row["entity"]]
+        assert row["difference"] == row["full"] - row["first_round"]
+    told = summarise(run)["runs"][1]["entities"][0]["contagion"]
+    assert told["difference"]["value"] == table[0]["difference"]
     assert summarise(run)["variance_reduction"]["failure"] == "lab"
 
 
@@ -483,6 +490,24 @@ def test_estimates_are_unbiased(way: VarianceReduction) -> None:
         assert off <= 4.0 * np.hypot(error, error_again) + 1e-12, (value, error, again, error_again)
         compared += error > 0.0
     assert compared > 60
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.scheme)
+def test_what_contagion_adds_is_unbiased_and_its_error_honest(way: VarianceReduction) -> None:
+    """Against plain paths, for the host, which fails by its own hazard and by the lab's."""
+    made, effects, seeds = a_system(hazard=0.6), ["first_round", "full"], 40
+
+    def added(seed: int, paths: int, way: VarianceReduction | None) -> tuple[float, float]:
+        run = gs.simulate(made, paths=paths, seed=seed, effects=effects, variance_reduction=way)
+        rows = {(row["scenario"], row["entity"]): row for row in run.contagion().to_pylist()}
+        return rows["calm", "host"]["difference"], rows["calm", "host"]["standard_error"]
+
+    truth, own = added(1, 1 << 15, None)
+    assert truth > 20.0 * own
+    found = np.array([added(2000 + seed, 512, way) for seed in range(seeds)])
+    spread = found[:, 0].std(ddof=1)
+    assert abs(found[:, 0].mean() - truth) < 4.0 * np.hypot(own, spread / np.sqrt(seeds))
+    assert 0.6 < spread / np.sqrt(np.mean(found[:, 1] ** 2)) < 1.45
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.scheme)
