@@ -1,6 +1,8 @@
 """Pictures: what is drawn is what the result holds, for any names and sizes."""
 
+import dataclasses
 import itertools
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -433,6 +435,23 @@ def test_what_it_takes_is_drawn_with_its_interval(ax, target, met):
     else:
         assert not upright
         assert "the target is not met" in texts(ax)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((-math.inf, 0.25), "95 % interval up to 0.25, open below"),
+        ((0.125, math.inf), "95 % interval 0.125 up, open above"),
+        ((-math.inf, math.inf), "bound it on neither side"),
+    ],
+)
+def test_an_open_interval_is_drawn_to_the_edge_and_said_to_be_open(ax, ends, said):
+    found = gs.reverse_stress(made_system(), "entity.alpha.hazard", bounds=(0.0, 1.0), target=0.3, points=5,
+                              statistic="failure_probability", entity="alpha", paths=400)  # fmt: skip
+    pictures.reverse_curve(dataclasses.replace(found, low=ends[0], high=ends[1]), ax)
+    assert said in texts(ax)
+    edges = ax.patches[-1].get_window_extent().transformed(ax.transData.inverted())
+    assert (edges.x0, edges.x1) == pytest.approx((max(ends[0], 0.0), min(ends[1], 1.0)))
 
 
 # --- letters that can be read ---

@@ -550,7 +550,7 @@ def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, m
     )
     three_firms.write(tmp_path / "out")
     found = {
-        "parameter": "flow.sales.scale",
+        "moved": "multiple of flow.sales.scale",
         "statistic": "mean npv of net",
         "target": 0.0,
         "root": 1.25,
@@ -558,7 +558,9 @@ def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, m
     }
     (tmp_path / "found.json").write_text(json.dumps(found | {"high": None, "monotone": True}))
     assert call("report", tmp_path / "out", "--reverse", tmp_path / "found.json")[0] == 0
-    assert told == [Answer("flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, None)]
+    assert told == [
+        Answer("multiple of flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, None)
+    ]
     (tmp_path / "other.json").write_text(json.dumps(found))
     for number, text in enumerate((
         "[" * 100_000, "[]", '{"parameter": 7}', "\xff", *(json.dumps(found | {"high": None} | wrong) for wrong in (

@@ -226,6 +226,29 @@ def test_the_interval_of_a_date_holds_whole_periods() -> None:
     assert found.standard_error == pytest.approx(1.0 / 1.959964, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "op", "told"),
+    [
+        ("flow.sales.scale", "set", "at flow.sales.scale = "),
+        ("flow.sales.scale", "scale", "at multiple of flow.sales.scale = "),
+        ("flow.sales.scale", "add", "at amount added to flow.sales.scale = "),
+        ({"flow.sales.scale": 1.0}, "add", "at amount along +1 x flow.sales.scale = "),
+        (
+            {"flow.sales.scale": 1.0},
+            "scale",
+            "at amount along +1 x flow.sales.scale, as shares of what they are = ",
+        ),
+    ],
+)
+def test_the_words_say_what_is_moved(parameter: Any, op: str, told: str) -> None:
+    half = scenario("half", ("flow.sales.scale", "set", 0.5))
+    found = solve(business(volatility=0.0, scenarios=half), parameter, op=op, scenario="half", paths=2)
+    assert told in found.answer
+    assert f"at {found.moved} = " == told
+    nowhere = solve(business(volatility=0.0), parameter, op=op, target=1e9, paths=2)
+    assert f"for {nowhere.moved} from 0 to 8" in nowhere.answer
+
+
 def test_the_change_comes_on_top_of_the_scenario_in_question() -> None:
     system = business(volatility=0.0, scenarios=scenario("half", ("flow.sales.scale", "set", 0.5)))
     found = solve(system, op="scale", scenario="half", paths=2)

@@ -41,6 +41,8 @@ class ReverseStress:
         The address; of several, the direction.
     op : str
         What is done with the parameter: set, scale or add.
+    moved : str
+        What the points are, in words: the parameter, or with scale and add a multiple of it and what is added to it.
     statistic : str
         In words.
     target : float
@@ -75,6 +77,7 @@ class ReverseStress:
 
     parameter: str
     op: str
+    moved: str
     statistic: str
     target: float
     root: float | None
@@ -229,7 +232,8 @@ def reverse_stress(
     name = (
         parameter if isinstance(parameter, str) else ", ".join(f"{w:+g} x {a}" for a, w in direction.items())
     )
-    return _answered(search, found, name, op, of.label, unstressed, experiment, seed, confidence)
+    moves = _moved(name, op, isinstance(parameter, str))
+    return _answered(search, found, name, op, moves, of.label, unstressed, experiment, seed, confidence)
 
 
 def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[dict[str, float], str]:
@@ -256,6 +260,13 @@ def _direction(parameter: str | Mapping[str, float], op: str | None) -> tuple[di
         remedy = "Give one of them another number than 0."
         raise bad_argument("parameter", dict(parameter), "is a direction that moves nothing", remedy)
     return {name: float(weight) for name, weight in parameter.items()}, chosen
+
+
+def _moved(name: str, op: str, single: bool) -> str:
+    """What the points are; `name` is an address or a direction."""
+    if not single:
+        return f"amount along {name}" + (", as shares of what they are" if op == "scale" else "")
+    return {"set": name, "scale": f"multiple of {name}", "add": f"amount added to {name}"}[op]
 
 
 def _bounds(bounds: tuple[float, float], integral: bool) -> tuple[float, float]:
@@ -296,6 +307,7 @@ def _answered(
     found: Found,
     name: str,
     op: str,
+    moved: str,
     label: str,
     unstressed: float | None,
     experiment: Experiment,
@@ -313,6 +325,7 @@ def _answered(
     return ReverseStress(
         parameter=name,
         op=op,
+        moved=moved,
         statistic=label,
         target=float(search.target),
         root=root,
@@ -332,25 +345,22 @@ def _answered(
         paths=experiment.paths,
         seed=seed,
         backend=experiment.backend,
-        answer=_in_words(search, found, name, label, unstressed, confidence),
+        answer=_in_words(search, found, moved, label, unstressed, confidence),
     )
 
 
-def _interval_in_words(found: Found, confidence: float) -> str:
-    assert found.low is not None
-    assert found.high is not None
-    if math.isinf(found.low) and math.isinf(found.high):
+def interval_in_words(low: float, high: float, confidence: float, digits: int = 6) -> str:
+    """A root's interval, which may be open."""
+    if math.isinf(low) and math.isinf(high):
         return "so few paths bound it on neither side"
     share = f"{100 * confidence:g} % interval"
-    if math.isinf(found.low):
-        return f"{share} up to {found.high:.6g}, open below"
-    return f"{share} {found.low:.6g} " + (
-        "up, open above" if math.isinf(found.high) else f"to {found.high:.6g}"
-    )
+    if math.isinf(low):
+        return f"{share} up to {high:.{digits}g}, open below"
+    return f"{share} {low:.{digits}g} " + ("up, open above" if math.isinf(high) else f"to {high:.{digits}g}")
 
 
 def _in_words(
-    search: Search, found: Found, name: str, label: str, unstressed: float | None, confidence: float
+    search: Search, found: Found, moved: str, label: str, unstressed: float | None, confidence: float
 ) -> str:
     known, target = search.known, search.target
     least, greatest = search.bounds
@@ -359,7 +369,7 @@ def _in_words(
         values = [estimate.value for estimate in known.values()]
         nearest = min(known, key=lambda x: abs(known[x].value - target))
         text = (
-            f"The {label} does not meet {target:.6g} for {name} from {least:g} to {greatest:g}: it is "
+            f"The {label} does not meet {target:.6g} for {moved} from {least:g} to {greatest:g}: it is "
             f"{known[least].value:.6g} at {least:g} and {known[greatest].value:.6g} at {greatest:g}, "
             f"{'below' if below else 'above'} the target at every point evaluated; nearest, "
             f"{known[nearest].value:.6g}, at {nearest:.6g}."
@@ -367,8 +377,10 @@ def _in_words(
         if not search.monotone:
             text += f" It is not monotone: it goes from {min(values):.6g} to {max(values):.6g} and back."
         return text
-    there = known[found.root]
-    text = f"The {label} meets {target:.6g} at {name} = {found.root:.6g} ({_interval_in_words(found, confidence)})"
+    assert found.low is not None
+    assert found.high is not None
+    there, interval = known[found.root], interval_in_words(found.low, found.high, confidence)
+    text = f"The {label} meets {target:.6g} at {moved} = {found.root:.6g} ({interval})"
     if unstressed is not None:
         text += f", a change of {found.root - unstressed:+.6g} from {unstressed:.6g}"
         text += f", where it is {known[unstressed].value:.6g}" if unstressed in known else ""

@@ -11,7 +11,11 @@ REVERSE_STRESS: Final = ResultSchema(
     "reverse_stress",
     "Every value on the way to the root of a reverse stress, in the order of points.",
     (
-        ResultColumn("point", "float", "the parameter's value; of a direction, the amount moved along it"),
+        ResultColumn(
+            "point",
+            "float",
+            "the parameter's value; with `scale` a multiple, with `add` what is added; of a direction the amount",
+        ),
         ResultColumn("value", "float", "the statistic there"),
         _ERROR,
         ResultColumn("low", "float", "lower end of its confidence interval"),

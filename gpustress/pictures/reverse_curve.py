@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from ..answers.reverse import ReverseStress
+from ..answers.reverse import ReverseStress, interval_in_words
 from .arguments import check_finite, check_kind
 from .style import COLOURS, GREY, INK, amount_axis, name_of, percent_axis, plain_axes, title
 
@@ -29,7 +29,7 @@ def reverse_curve(
         As `reverse_stress` gives it.
     ax : matplotlib Axes
     what, parameter : str
-        Names of the statistic and of the parameter; by default those of `found`.
+        Names of the statistic and of what is moved; by default those of `found`.
     shift : float
         Added to the parameter on its axis: 1 shows an amount along a direction of `scale` as a multiple.
     share : bool
@@ -70,17 +70,17 @@ def reverse_curve(
     ax.annotate(f"target {target}", (1.0, found.target), (0, 3), xycoords=ax.get_yaxis_transform(),
                 textcoords="offset points", ha="right", fontsize=8.5, color=INK)  # fmt: skip
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
-    ax.set_xlabel(name_of(parameter or found.parameter, 60))
+    ax.set_xlabel(name_of(parameter or found.moved, 60))
     if found.root is None:
         title(ax, name, "the target is not met within these bounds")
         return ax
-    ends = [end for end in (found.low, found.high) if end is not None]
-    low, high = (min(max(end + shift, x[0]), x[-1]) for end in (ends if len(ends) == 2 else [found.root] * 2))
-    ax.axvspan(low, high, color=COLOURS[1], alpha=0.2, linewidth=0)
+    low, high = (found.root if end is None else end for end in (found.low, found.high))
+    shown = (min(max(end + shift, x[0]), x[-1]) for end in (low, high))
+    ax.axvspan(*shown, color=COLOURS[1], alpha=0.2, linewidth=0)
     ax.axvline(found.root + shift, color=COLOURS[1], linewidth=1.4)
     if found.unstressed is not None and x[0] <= found.unstressed + shift <= x[-1]:
         ax.axvline(found.unstressed + shift, color=GREY, linestyle=":", linewidth=1.4)
-    interval = f", {100 * found.confidence:g} % interval {low:.4g} to {high:.4g}" if high > low else ""
+    interval = f", {interval_in_words(low + shift, high + shift, found.confidence, 4)}" if high > low else ""
     title(
         ax, name, f"the target is met at {found.root + shift:.4g}{interval}; dotted: as assumed", COLOURS[1]
     )

@@ -52,9 +52,7 @@ def answer_of_reverse(file: str | PathLike[str]) -> Answer:
     try:
         with open(file, encoding="utf-8") as stream:
             found = json.load(stream)
-        question = (
-            f"{found['parameter']}, at which the {found['statistic']} is {_finite(found['target']):,.6g}"
-        )
+        question = f"{found['moved']}, at which the {found['statistic']} is {_finite(found['target']):,.6g}"
         root, low, high = (
             None if found[key] is None else _finite(found[key]) for key in ("root", "low", "high")
         )
