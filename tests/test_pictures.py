@@ -112,6 +112,21 @@ def test_the_cash_fan_holds_the_quantiles(ax):
     assert f"({failed:.3g} % of paths)" in texts(ax)
 
 
+def test_the_cash_fan_marks_the_credit_line_of_its_scenario(ax):
+    system = gs.System(
+        name="lines", periods=4, periods_per_year=1.0,
+        entities={"name": ["firm"], "cash": [1.0], "credit_line": [10.0]},
+        flows={"name": ["costs"], "payer": ["firm"], "receiver": [None], "kind": ["opex"], "amount": [4.0]},
+        scenarios={"scenario": ["as it is", "wide"], "parameter": [None, "entity.firm.credit_line"],
+                   "op": [None, "scale"], "value": [None, 2.0]},
+    )  # fmt: skip
+    run = gs.simulate(system, paths=2, record=["cash:firm"])
+    for scenario, line in (("as it is", 10.0), ("wide", 20.0)):
+        ax.clear()
+        pictures.cash_fan(run, ax, "firm", scenario=scenario)
+        assert -line in [drawn.get_ydata()[0] for drawn in ax.lines if drawn.get_linestyle() == "-."]
+
+
 @pytest.mark.parametrize(("payback", "said"), [
     ([2, 2, 2, 8, 8], "half have paid back by 2026Q3; 40 % never do"),
     ([2, 8, 8, 8, 8], "80 % of the paths never pay back"),

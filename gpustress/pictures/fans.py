@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow.compute as pc
 from matplotlib.axes import Axes
 
 from ..dates import period_label
 from ..estimates import run_place
+from ..evaluation import evaluate
 from ..result import check_result
 from .arguments import check_kind
 from .style import (
@@ -71,7 +73,7 @@ def cash_fan(
     place = run_place(run, scenario)
     number = known("entity", entity, run.entities)
     fan = _fan(run, ax, place, recorded(run, f"cash:{entity}", place))
-    line = float(run.system.entities["credit_line"][number].as_py())
+    line = _credit_line(run, place, number)
     if line > 0.0 and fan.min() < 0.0:
         ax.axhline(-line, color=GREY, linestyle="-.", linewidth=0.9)
         ax.text(0.01, -line, "credit line drawn in full", transform=ax.get_yaxis_transform(), va="bottom",
@@ -80,6 +82,15 @@ def cash_fan(
     note = f"0 after a failure ({100 * failed:.3g} % of paths)" if failed and with_note else ""
     title(ax, f"Cash of {name_of(entity)}: {run_title(run, place)}", note)
     return ax
+
+
+def _credit_line(run: Result, place: int, entity: int) -> float:
+    """What an entity may draw in a run's scenario, which may change it."""
+    table = run.scenario_table
+    table = table.filter(pc.equal(table["scenario"], run.runs[place].scenario))
+    parameters = evaluate(run.system.settings, run.system.tables, table, [])
+    assert parameters is not None  # it was run
+    return float(parameters.credit_line[0, entity])
 
 
 def measure_fan(
