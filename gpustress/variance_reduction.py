@@ -140,14 +140,15 @@ class ImportanceSampling:
 
     A pilot run finds, scenario by scenario, how the normals of the factors drift and the credit thresholds are twisted
     (`gpustress.pilot`). Of eight paths one is drawn as ever, so that no path weighs more than eight and no estimate is
-    spoiled; but what has nothing to do with the failure is better estimated without.
+    spoiled; but what has nothing to do with the failure is better estimated without, and so is a failure of another
+    cause that is as rare: errors of the two together are too small (docs/variance.md).
 
     Parameters
     ----------
     failure : str
         The entity whose failure is rare.
     cause : {"credit", "liquidity", "solvency"}, optional
-        Of the failure; by default any.
+        Of the failure; by default any: name it where there are several.
     pilot_paths : int
         Paths of one of the pilot's levels, of which there are at most eight; a multiple of 8.
 
