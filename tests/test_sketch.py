@@ -130,6 +130,13 @@ def test_the_standard_error_of_a_quantile_is_that_of_the_sample():
         assert sketch_of(values).quantile(level).standard_error == pytest.approx(true, rel=0.1)
 
 
+def test_no_error_of_a_shortfall_is_told_where_no_path_lies_beyond_the_value_at_risk():
+    losses = np.random.default_rng(0).lognormal(size=200)
+    for count, known in ((20, False), (99, False), (101, True), (200, True)):
+        error = loss_sketch_of(losses[:count]).expected_shortfall(0.99).standard_error
+        assert np.isfinite(error) == known
+
+
 def test_a_sketch_of_nothing_knows_nothing():
     empty, none = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
     sketch = LossSketch(empty, none, np.inf, -np.inf, np.empty(0))

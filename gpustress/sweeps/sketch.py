@@ -153,9 +153,9 @@ class LossSketch(Sketch):
         most = max(min(part * high, inside - (count - part) * low), least)
         tail = float(self.sums[above].sum())
         value = (tail + (least + most) / 2.0) / mass
-        return SketchedEstimate(
-            value, self._tail_error(level, value, mass, above, total), (most - least) / 2.0 / mass
-        )
+        # Where no path lies beyond the value at risk, none tells how far losses reach there.
+        error = self._tail_error(level, value, mass, above, total) if rank < total else np.nan
+        return SketchedEstimate(value, error, (most - least) / 2.0 / mass)
 
     def _tail_error(self, level: float, value: float, mass: float, above: slice, total: int) -> float:
         """Standard error of the mean over the tail; the spread inside of a bucket is the most that its mean allows."""
