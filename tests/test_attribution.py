@@ -11,6 +11,7 @@ import pytest
 import gpustress as gs
 from build import entity, flow, scenario, small
 from gpustress.answers.attribution import worst_paths
+from gpustress.answers.storytelling import money
 from gpustress.failure_order import first_to_fail
 from gpustress.result import Result
 from gpustress.schema import CAUSES
@@ -231,6 +232,46 @@ def test_cuts_lines_and_write_offs_are_told():
     assert "owner cuts its discretionary payments to 38 %." in text
     assert "tenant runs out of cash and fails, leaving 2 unpaid, most of it to owner." in text
     assert "owner writes off " in text
+
+
+@pytest.mark.parametrize(
+    ("owed", "words"),
+    [([6.0, 3.0], "unpaid, most of it to first."), ([4.0, 3.0, 3.0], "the largest part of it to first.")],
+)
+def test_most_of_what_is_unpaid_is_more_than_half_of_it(owed, words):
+    names = ["first", "second", "third"][: len(owed)]
+    system = small(
+        entities=[entity("shop"), *map(entity, names)],
+        flows=[flow(f"rent_{name}", "shop", name, amount) for name, amount in zip(names, owed, strict=True)],
+    )
+    assert words in str(gs.story(gs.simulate(system, paths=1)))
+
+
+@pytest.mark.parametrize(
+    ("cash", "line", "flows", "effects", "words"),
+    [
+        (-50.0, 60.0, [flow("sales", None, "shop", 10.0)], "full", None),
+        (-50.0, 80.0, [flow("rent", "shop", None, 5.0)], "full", (0, "shop draws on its credit line.")),
+        (-50.0, 70.0, [flow("sales", None, "shop", 10.0, end=0), flow("rent", "shop", None, 5.0, start=1)],
+         "full", (1, "shop draws on its credit line.")),
+        (1.0, 0.0, [flow("rent", "shop", None, 5.0)], "none", (0, "shop's cash falls below 0.")),
+        (5.0, 0.0, [flow("rent", "shop", None, 1.0)], "none", None),
+    ],
+)  # fmt: skip
+def test_a_draw_on_a_credit_line_is_told_where_there_is_one(cash, line, flows, effects, words):
+    system = small(periods=3, entities=[entity("shop", cash, credit_line=line)], flows=flows)
+    told = gs.story(gs.simulate(system, paths=1, effects=effects)).table.to_pylist()
+    found = [(row["period"], row["text"]) for row in told if row["text"] != "Nobody has failed."]
+    assert found == ([] if words is None else [words])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(999.7e6, "1 billion EUR"), (-999.7e6, "-1 billion EUR"), (999.4e6, "999 million EUR"), (999.9, "1 thousand EUR"),
+     (0.0, "0 EUR"), (12.34, "12.3 EUR"), (1.234e15, "1,230 trillion EUR"), (9.9996e14, "1,000 trillion EUR")],
+)  # fmt: skip
+def test_an_amount_has_three_digits_and_no_power_of_ten(value, words):
+    assert money(value, "EUR") == words
 
 
 def test_an_explanation_holds_its_tables_and_says_them(run):
