@@ -140,6 +140,12 @@ def test_the_error_of_the_worst_paths_is_the_spread_of_repeated_samples(judge):
     assert 0.9 < np.sqrt(np.mean(np.square(error))) / difference.std(ddof=1) < 1.1
 
 
+def test_what_is_the_same_on_all_paths_is_so_on_the_worst_ones_to_the_bit():
+    bad = np.random.default_rng(5).standard_normal(997)
+    difference, error = worst_paths(bad, 0.95).difference(np.full((997, 3), [0.1, 1.0 / 3.0, 1.1e9]))
+    assert difference.tolist() == error.tolist() == [0.0] * 3
+
+
 @pytest.mark.parametrize(
     ("failing", "worst", "words"),
     [

@@ -295,6 +295,7 @@ class WorstPaths:
         none = np.full(values.shape[1:], np.nan)
         if not inside:
             return none, none
+        values = values - values[0]  # so what is the same on all paths differs by nothing, to the bit
         difference = self.weight @ values / self.weight.sum() - values.mean(axis=0)
         if inside == 1:
             return difference, none
