@@ -10,6 +10,8 @@ import pytest
 
 import gpustress as gs
 from build import entity, flow, scenario, small
+from gpustress.answers.attribution import worst_paths
+from gpustress.answers.storytelling import money
 from gpustress.failure_order import first_to_fail
 from gpustress.result import Result
 from gpustress.schema import CAUSES
@@ -114,11 +116,64 @@ def test_in_a_bad_world_demand_is_low_and_its_error_that_of_a_part_of_the_paths(
     again = gs.simulate(ring(), paths=2000, seed=2, effects="full", record=["factor:demand"])
     demand = again.series["factor:demand"][0]
     bad = -again.measures["net"].total[0]
-    worst = bad >= np.sort(bad)[199]
+    worst = bad > np.sort(bad)[199]
+    assert np.count_nonzero(worst) == 1800
     for t, row in enumerate(world.to_pylist()):
         assert row["mean"] == pytest.approx(demand[:, t].mean())
         assert row["worst_mean"] == pytest.approx(demand[worst, t].mean())
         assert row["difference"] < -3 * row["standard_error"]
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [lambda x, noise: x, lambda x, noise: x + noise, lambda x, noise: np.round(4.0 * (x + noise)),
+     lambda x, noise: np.maximum(x + noise - 3.0, 0.0)],
+    ids=["the factor itself", "and noise", "with some ties", "most tie"],
+)  # fmt: skip
+def test_the_error_of_the_worst_paths_is_the_spread_of_repeated_samples(judge):
+    draws = np.random.default_rng(5)
+    found = []
+    for _ in range(800):
+        x, noise = draws.standard_normal((2, 1000))
+        found.append(worst_paths(judge(x, noise), 0.95).difference(x[:, None]))
+    difference, error = np.array(found)[:, :, 0].T
+    assert 0.9 < np.sqrt(np.mean(np.square(error))) / difference.std(ddof=1) < 1.1
+
+
+def test_what_is_the_same_on_all_paths_is_so_on_the_worst_ones_to_the_bit():
+    bad = np.random.default_rng(5).standard_normal(997)
+    difference, error = worst_paths(bad, 0.95).difference(np.full((997, 3), [0.1, 1.0 / 3.0, 1.1e9]))
+    assert difference.tolist() == error.tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("failing", "worst", "words"),
+    [
+        (20, 20, "On the worst 20 of 2,000 paths (1 %; the 1,980 paths next to them tie)"),
+        (100, 100, "On the worst 5.0 % of the paths"),
+        (1000, 1000, "On the worst 1,000 of 2,000 paths (50 %; which all tie)"),
+        (0, 0, "No path is worse than another, so there are no worst paths to compare with all."),
+        (2000, 0, "No path is worse than another, so there are no worst paths to compare with all."),
+    ],
+)
+def test_where_paths_tie_the_worst_are_those_that_are_worse_and_words_say_how_many(failing, worst, words):
+    """The shop fails where demand is lowest; the one loss of the book is all or nothing."""
+    demand = np.linspace(0.5, 1.5, 2000)
+    system = small(
+        entities=[entity("shop")], positions=[{"name": "loan", "entity": "shop", "exposure": 100.0}],
+        factors=[{"name": "demand", "process": "gbm", "volatility": 0.3}],
+        sensitivities=[{"target": "sales", "factor": "demand", "elasticity": 1.0}],
+        flows=[flow("sales", None, "shop", 1.0, "revenue"),
+               flow("rent", "shop", None, 0.5 + (failing - 0.5) / 1999, "rent")],
+    )  # fmt: skip
+    paths = pa.table({"path": np.arange(2000), "period": np.zeros(2000, dtype=int), "demand": demand})
+    run = gs.simulate(system, factors=paths)
+    assert np.count_nonzero(run.failed_at[0] == 0) == failing
+    (row,) = gs.worst_world(run, factors=paths).to_pylist()
+    assert row["worst_mean"] == (pytest.approx(demand[:worst].mean()) if worst else None)
+    told = gs.explain(run, factors=paths).words[-1]
+    assert told.startswith(words)
+    assert ("demand" in told) is (worst > 0)
 
 
 def test_factors_of_ones_own_have_to_be_given_again():
@@ -183,6 +238,46 @@ def test_cuts_lines_and_write_offs_are_told():
     assert "owner cuts its discretionary payments to 38 %." in text
     assert "tenant runs out of cash and fails, leaving 2 unpaid, most of it to owner." in text
     assert "owner writes off " in text
+
+
+@pytest.mark.parametrize(
+    ("owed", "words"),
+    [([6.0, 3.0], "unpaid, most of it to first."), ([4.0, 3.0, 3.0], "the largest part of it to first.")],
+)
+def test_most_of_what_is_unpaid_is_more_than_half_of_it(owed, words):
+    names = ["first", "second", "third"][: len(owed)]
+    system = small(
+        entities=[entity("shop"), *map(entity, names)],
+        flows=[flow(f"rent_{name}", "shop", name, amount) for name, amount in zip(names, owed, strict=True)],
+    )
+    assert words in str(gs.story(gs.simulate(system, paths=1)))
+
+
+@pytest.mark.parametrize(
+    ("cash", "line", "flows", "effects", "words"),
+    [
+        (-50.0, 60.0, [flow("sales", None, "shop", 10.0)], "full", None),
+        (-50.0, 80.0, [flow("rent", "shop", None, 5.0)], "full", (0, "shop draws on its credit line.")),
+        (-50.0, 70.0, [flow("sales", None, "shop", 10.0, end=0), flow("rent", "shop", None, 5.0, start=1)],
+         "full", (1, "shop draws on its credit line.")),
+        (1.0, 0.0, [flow("rent", "shop", None, 5.0)], "none", (0, "shop's cash falls below 0.")),
+        (5.0, 0.0, [flow("rent", "shop", None, 1.0)], "none", None),
+    ],
+)  # fmt: skip
+def test_a_draw_on_a_credit_line_is_told_where_there_is_one(cash, line, flows, effects, words):
+    system = small(periods=3, entities=[entity("shop", cash, credit_line=line)], flows=flows)
+    told = gs.story(gs.simulate(system, paths=1, effects=effects)).table.to_pylist()
+    found = [(row["period"], row["text"]) for row in told if row["text"] != "Nobody has failed."]
+    assert found == ([] if words is None else [words])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(999.7e6, "1 billion EUR"), (-999.7e6, "-1 billion EUR"), (999.4e6, "999 million EUR"), (999.9, "1 thousand EUR"),
+     (0.0, "0 EUR"), (12.34, "12.3 EUR"), (1.234e15, "1,230 trillion EUR"), (9.9996e14, "1,000 trillion EUR")],
+)  # fmt: skip
+def test_an_amount_has_three_digits_and_no_power_of_ten(value, words):
+    assert money(value, "EUR") == words
 
 
 def test_an_explanation_holds_its_tables_and_says_them(run):

@@ -554,7 +554,7 @@ def moving(tmp_path):
 def test_reverse_finds_the_likeliest_path(call, moving):
     code, out, err = call("reverse", moving, "--likeliest", "--entity", "alpha")
     assert (code, err) == (0, "")
-    assert "Alpha fails at" in " ".join(out.split())
+    assert ", alpha fails, in " in " ".join(out.split())
     code, out, _ = call("reverse", moving, "--likeliest", "--measure", "net", "--target", 0, "--json")
     found = json.loads(out)
     assert code == 0

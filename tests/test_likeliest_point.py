@@ -182,7 +182,8 @@ def test_every_value_on_the_way_is_told() -> None:
     plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert plain["factors"][0]["share"] == pytest.approx(1.0)
     assert "demand" in found.answer
-    assert f"{found.distance:.3g} standard deviations" in found.answer
+    assert f"At {found.distance:.3g} standard deviations" in found.answer
+    assert ", net's total falls to -1. It takes " in found.answer  # a name's letters are as they are
 
 
 def test_out_of_reach_there_is_none_and_the_answer_says_what_was_seen() -> None:
@@ -204,7 +205,7 @@ def test_what_happens_without_a_shock_is_at_a_distance_of_0() -> None:
     assert found.distance > 0.0
     at = gs.likeliest_point(shop(cash=9.0), measure="net", figure="total", target=found.central)
     assert (at.distance, at.probability) == (0.0, None)
-    assert at.answer.endswith("without any shock.")
+    assert at.answer == f"Without any shock net's total falls to {found.central:.6g}."
     assert at.factors["share"].to_pylist() == [None]
 
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 import gpustress as gs
+from build import entity, small
+from build import flow as payment
 from gpustress.dates import period_label
 from gpustress.result import Result
 from gpustress.sampling import binomial_error, mean_with_error, normal_deviate
@@ -150,6 +152,15 @@ def test_the_measure_fan_is_of_running_totals_and_tells_the_payback(ax, payback,
     assert [period_label(run.system.settings, p) in said for p in median] == (
         [True] if "half" in said else []
     )
+
+
+@pytest.mark.parametrize(
+    ("horizon", "said"),
+    [(None, "discounted loss, "), (1, "loss within 1 year, "), (0.5, "within 0.5 years, ")],
+)
+def test_the_loss_histogram_tells_its_horizon(ax, horizon, said):
+    pictures.loss_distribution(made_result(paths=50), ax, horizon=horizon)
+    assert said in ax.get_xlabel()
 
 
 def test_the_loss_histogram_counts_each_path_once_and_marks_var_and_es(ax):
@@ -429,6 +440,18 @@ def test_where_nobody_fails_one_path_says_so(ax, three_firms):
     replay = gs.replay(three_firms.system, path=0, scenario="base", effects="none")
     assert "nobody fails" in texts(pictures.one_path(replay, ax, settings=three_firms.system.settings))
     assert len([line for line in ax.lines if not line.get_label().startswith("_")]) == 3
+
+
+def test_where_nobody_fails_one_path_shows_who_lost_most_of_what_it_began_with(ax):
+    names = [f"firm_{i}" for i in range(8)]
+    system = small(
+        periods=3,
+        entities=[entity(name, 100.0) for name in names],
+        flows=[payment("all at once", "firm_0", None, 90.0, end=0)]
+        + [payment(f"costs of {name}", name, None, 1.0 + i) for i, name in enumerate(names) if i > 0],
+    )
+    pictures.one_path(gs.replay(system, path=0), ax, settings=system.settings)
+    assert [line.get_label() for line in ax.lines][:2] == ["firm_0", "firm_7"]
 
 
 @pytest.mark.parametrize(("target", "met"), [(0.3, True), (1e9, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,9 +13,9 @@ from ..errors import bad_argument
 from ..estimates import result_table, run_place
 from ..failure_order import first_to_fail
 from ..result import check_result
-from ..risk import value_at_risk
-from ..sampling import binomial_error, mean_with_error
+from ..sampling import binomial_error, check_share, mean_with_error
 from ..simulation import simulate
+from ..tail import Tail
 from ..variance_reduction import check_plain
 from .experiment import scenario_rows
 from .schema import WORST_WORLD
@@ -212,7 +213,9 @@ def worst_world(
         By what paths are judged: by the losses of a book (without one by the number of failures), or by a measure,
         whose bad end is the low one (of payback the high one).
     level : float
-        Paths at or beyond this quantile are the worst; all that tie with it are.
+        Strictly between 0 and 1; the worst paths are a share of `1 - level`. Paths that tie at this quantile share the
+        place that is left. Where more tie there than are asked for, the worst are those that are strictly worse, and
+        where there are none, those that tie. Where all paths tie, none is worst.
     factors : anything that speaks Arrow, optional
         Factor paths of one's own, if the run had some.
 
@@ -221,30 +224,27 @@ def worst_world(
     pyarrow.Table
         factor, period, mean, worst_mean, difference, standard_error, deviations: a row for each factor and period. The
         factors are drawn again, as the run drew them; `deviations` is the difference over the factor's standard
-        deviation in that period, null where it has none.
+        deviation in that period, null where it has none. Where no path is worst, all but `mean` are null.
 
     Raises
     ------
     InputError
         An argument is not as it has to be, or `factors` are not those of the run.
+
+    Notes
+    -----
+    The standard error takes in that the quantile is estimated too, from the influence function of a mean over a tail;
+    see `gpustress.tail`.
     """
     check_result(run)
     place = run_place(run, scenario)
     bad = badness(run, place, measure=measure, figure=figure, positions=positions, horizon=horizon)
-    worst = bad >= float(value_at_risk(bad, level).value)
+    worst = worst_paths(bad, level)
     values = factor_values(run, place, factors)
     rows = []
     for name, series in values.items():
         mean, spread = series.mean(axis=0), series.std(axis=0)
-        inside, outside = series[worst], series[~worst]
-        difference = inside.mean(axis=0) - mean
-        # The worst are some of all: the difference is the rest's share of that between the worst and the rest.
-        weight = len(outside) / len(series)
-        error = np.full(len(mean), np.nan)
-        if min(len(inside), len(outside)) > 1:
-            error = weight * np.sqrt(
-                inside.var(axis=0, ddof=1) / len(inside) + outside.var(axis=0, ddof=1) / len(outside)
-            )
+        difference, error = worst.difference(series)
         deviations = np.where(spread > 0.0, difference / np.where(spread > 0.0, spread, 1.0), np.nan)
         for t in range(run.periods):
             rows.append((name, t, mean[t], mean[t] + difference[t], difference[t], error[t], deviations[t]))
@@ -259,6 +259,65 @@ def worst_world(
         for field, values in zip(schema, columns, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+@dataclass(frozen=True, eq=False)
+class WorstPaths:
+    """The worst paths of a run of P paths.
+
+    Attributes
+    ----------
+    weight : ndarray (P,)
+        How much of each path is one of the worst, 0 to 1; 0 of all where no path is worse than another.
+    edge : ndarray (P,)
+        Weights of the mean at the edge of the worst paths, with a sum of 1: as the edge is estimated, the error needs
+        it. Where ties hold the edge in place, those of the worst paths themselves.
+    tied : int
+        Paths that tie at the quantile where they are more than were asked for: none of them is among the worst, or,
+        where no path is worse, they are the worst. Else 0.
+    """
+
+    weight: NDArray[np.float64]
+    edge: NDArray[np.float64]
+    tied: int
+
+    @property
+    def share(self) -> float:
+        """Of all paths."""
+        return float(self.weight.mean())
+
+    def difference(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean over the worst paths less that over all, of values (P, T), and its standard error, (T,) each.
+
+        nan for both where no path is worst, for the error where one alone is.
+        """
+        count, inside = len(values), np.count_nonzero(self.weight)
+        none = np.full(values.shape[1:], np.nan)
+        if not inside:
+            return none, none
+        values = values - values[0]  # so what is the same on all paths differs by nothing, to the bit
+        difference = self.weight @ values / self.weight.sum() - values.mean(axis=0)
+        if inside == 1:
+            return difference, none
+        influence = self.weight[:, None] * (values - self.edge @ values) / self.share - values
+        # A mean of few paths is nearer to them than to the truth: their spread is that of one less.
+        return difference, influence.std(axis=0, ddof=1) * np.sqrt(inside / (inside - 1) / count)
+
+
+def worst_paths(bad: NDArray[np.float64], level: float) -> WorstPaths:
+    """The paths that are worst, as of `worst_world`; `bad` (P,) says how bad each is."""
+    check_share("level", level)
+    tail = Tail(bad, level)
+    weight, edge = np.zeros((2, len(bad)))
+    if len(tail.at) <= tail.mass:
+        weight[tail.above], weight[tail.at] = 1.0, tail.weight
+        edge[tail.near] = tail.near_weight
+        return WorstPaths(weight, edge, 0)
+    if len(tail.at) < len(bad):
+        weight[tail.above if len(tail.above) else tail.at] = 1.0
+        edge = weight / weight.sum()
+    as_asked = len(tail.at) == 1 or len(tail.above) == tail.mass
+    return WorstPaths(weight, edge, 0 if as_asked else len(tail.at))
 
 
 def badness(

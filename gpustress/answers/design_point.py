@@ -356,13 +356,11 @@ class _Search:
     def _found(
         self, distance: float, period: int, failed: Sequence[tuple[str, int]], factors: list[tuple[Any, ...]]
     ) -> str:
-        event = self._event()
-        event = event[0].upper() + event[1:]
         if distance == 0.0:
-            return f"{event} without any shock."
+            return f"Without any shock {self._event()}."
         text = (
-            f"{event} at {distance:.3g} standard deviations from the path without shocks, first-order probability "
-            f"{NormalDist().cdf(-distance):.2g}"
+            f"At {distance:.3g} standard deviations from the path without shocks, first-order probability "
+            f"{NormalDist().cdf(-distance):.2g}, {self._event()}"
         )
         settings = self._space.system.settings
         if self._target is None:

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from ..amounts import counted
 from ..dates import period_label
 from ..errors import bad_argument
 from ..estimates import run_place
 from ..result import check_result
 from ..tail import contributions, entity_contributions
-from .attribution import WORST, cascade_followers, cascade_starts, contagion_losses, worst_world
+from .attribution import (
+    WORST,
+    badness,
+    cascade_followers,
+    cascade_starts,
+    contagion_losses,
+    worst_paths,
+    worst_world,
+)
 from .plain_data import fields_as_json
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story
 from .variance_shares import check_salib, sobol_indices
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..result import Result
+    from .attribution import WorstPaths
 
 LEVEL: Final = 0.99  # of the expected shortfall whose contributions are told
 TOLD: Final = 3  # starters, followers and positions that are told in words; the tables have all
@@ -43,7 +53,8 @@ class Explanation:
     contributions, entity_contributions : pyarrow.Table
         As of the functions of these names, at 99 %.
     world : pyarrow.Table
-        As of `worst_world`, for the worst 5 % of losses.
+        As of `worst_world`, for the worst 5 % of the paths, or, where more tie there, for those that are strictly
+        worse; `words` tell how many they are.
     shares : pyarrow.Table or None
         As of `sobol_indices`; None where they were not asked for.
     stories : tuple of Story
@@ -127,6 +138,7 @@ def explain(
     tail = _only(contributions(run, positions, LEVEL), name)
     by_entity = _only(entity_contributions(run, positions, LEVEL), name)
     world = worst_world(run, name, positions=positions, factors=factors)
+    bad = badness(run, place, measure=None, figure="npv", positions=positions, horizon=None)
     stories = tuple(
         story(run, name, which=which, positions=positions, factors=factors) for which in (MEDIAN, WORST_PATH)
     )
@@ -140,7 +152,7 @@ def explain(
         *_tail_in_words(tail, run.system.settings.currency),
         *_starters_in_words(by_entity),
         *_shares_in_words(shares),
-        *_world_in_words(run, world),
+        *_world_in_words(run, world, worst_paths(bad, WORST)),
     )
     return Explanation(name, starts, followers, contagion, tail, by_entity, world, shares, stories, words)
 
@@ -256,20 +268,31 @@ def _shares_in_words(shares: pa.Table | None) -> list[str]:
     return words
 
 
-def _world_in_words(run: Result, world: pa.Table) -> list[str]:
+def _world_in_words(run: Result, world: pa.Table, worst: WorstPaths) -> list[str]:
     """Of each factor the period in which the worst paths are surest to differ."""
+    if not worst.share:
+        return ["No path is worse than another, so there are no worst paths to compare with all."]
     best: dict[str, dict[str, Any]] = {}
     for row in world.to_pylist():
         if row["standard_error"] and abs(row["difference"]) > SURE * row["standard_error"]:
             before = best.get(row["factor"])
             if before is None or abs(row["deviations"]) > abs(before["deviations"]):
                 best[row["factor"]] = row
-    share = _percent(1.0 - WORST)
+    which = _worst_in_words(worst)
     if not best:
-        return [f"On the worst {share} of the paths no factor is surely otherwise than on all."]
+        return [f"On {which} no factor is surely otherwise than on all."]
     parts = [
         f"{name} {row['worst_mean']:.3g} ± {row['standard_error']:.1g} instead of {row['mean']:.3g} in "
         f"{period_label(run.system.settings, row['period'])}"
         for name, row in sorted(best.items(), key=lambda item: -abs(item[1]["deviations"]))
     ]
-    return [f"On the worst {share} of the paths, where they differ most: {'; '.join(parts)}."]
+    return [f"On {which}, where they differ most: {'; '.join(parts)}."]
+
+
+def _worst_in_words(worst: WorstPaths) -> str:
+    """Which paths are the worst, and how many where ties make them more or fewer than were asked for."""
+    if not worst.tied:
+        return f"the worst {_percent(worst.share)} of the paths"
+    inside = int(worst.weight.sum())
+    ties = "which all tie" if inside == worst.tied else f"the {counted(worst.tied, 'path')} next to them tie"
+    return f"the worst {inside:,} of {counted(len(worst.weight), 'path')} ({100 * worst.share:.3g} %; {ties})"

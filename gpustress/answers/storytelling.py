@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from ..amounts import UNITS
 from ..arguments import is_number
 from ..dates import period_label
 from ..errors import bad_argument
@@ -36,7 +37,7 @@ _FAILS: Final = {
     "liquidity": "runs out of cash and fails",
     "solvency": "owes more than it has and fails",
 }
-_UNITS: Final = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
+DIGITS: Final = 3  # of an amount
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,17 +149,19 @@ def story(
         judged_by=_judged_by(run.system, own, measure, figure, positions),
         share_better=float(np.mean(bad <= value)),
         replay=told,
-        table=tell(run.system, told),
+        table=tell(run.system, told, run.runs[place].effects),
     )
 
 
-def tell(system: System, told: Replay) -> pa.Table:
+def tell(system: System, told: Replay, effects: str) -> pa.Table:
     """A replay in sentences.
 
     Parameters
     ----------
     system : System
     told : Replay
+    effects : str
+        With which it ran.
 
     Returns
     -------
@@ -167,7 +170,12 @@ def tell(system: System, told: Replay) -> pa.Table:
     """
     settings = system.settings
     sentences: list[tuple[int, str]] = [(0, _factors(system, told, 0))] if len(system.factor_names) else []
-    sentences += [*_failures(told, settings), *_cuts(told), *_lines(told), *_write_offs(system, told)]
+    sentences += [
+        *_failures(told, settings),
+        *_cuts(told),
+        *_lines(told, effects),
+        *_write_offs(system, told),
+    ]
     failing = sorted(set(told.events["period"].to_pylist()))
     if failing and failing[0] > 0 and len(system.factor_names):
         sentences.append((failing[0], _factors(system, told, failing[0])))
@@ -187,8 +195,11 @@ def tell(system: System, told: Replay) -> pa.Table:
 
 def money(value: float, currency: str) -> str:
     """An amount for people: 12.3 billion USD."""
-    size, word = next(((size, word) for size, word in _UNITS if abs(value) >= size), (1.0, ""))
-    return " ".join(part for part in (f"{value / size:.3g}", word, currency) if part)
+    value = float(f"{value:.{DIGITS}g}")  # first, for it may reach the next unit
+    size, word = next(((size, word) for size, word in UNITS if abs(value) >= size), (1.0, ""))
+    number = value / size
+    text = f"{number:,.0f}" if abs(number) >= 10.0**DIGITS else f"{number:.{DIGITS}g}"
+    return " ".join(part for part in (text, word, currency) if part)
 
 
 def _judged_by(system: System, value: float, measure: str | None, figure: str, positions: Any) -> str:
@@ -226,8 +237,9 @@ def _failures(told: Replay, settings: Settings) -> list[tuple[int, str]]:
                 name = str(receiver[place])
                 by_receiver[name] = by_receiver.get(name, 0.0) + float(missing[place])
             worst = max(by_receiver, key=lambda name: by_receiver[name])
+            part = "most" if by_receiver[worst] > 0.5 * float(missing.sum()) else "the largest part"
             text += (
-                f", leaving {money(float(missing.sum()), settings.currency)} unpaid, most of it to {worst}"
+                f", leaving {money(float(missing.sum()), settings.currency)} unpaid, {part} of it to {worst}"
             )
         sentences.append((event["period"], text + "."))
     return sentences
@@ -251,13 +263,18 @@ def _cuts(told: Replay) -> list[tuple[int, str]]:
     return sentences
 
 
-def _lines(told: Replay) -> list[tuple[int, str]]:
-    """When somebody first draws on its credit line."""
+def _lines(told: Replay, effects: str) -> list[tuple[int, str]]:
+    """When somebody first draws on its credit line; without effects, when its cash falls below 0, line or none."""
     sentences = []
     for name, rows in _by_entity(told):
-        drawn = next((row for row in rows if row["closing_cash"] < 0.0), None)
-        if drawn is not None:
-            sentences.append((drawn["period"], f"{name} draws on its credit line."))
+        for row in rows:
+            opening, closing = row["opening_cash"], row["closing_cash"]
+            if effects == "none" and opening >= 0.0 > closing:
+                sentences.append((row["period"], f"{name}'s cash falls below 0."))
+                break
+            if effects != "none" and closing < min(opening, 0.0):
+                sentences.append((row["period"], f"{name} draws on its credit line."))
+                break
     return sentences
 
 
@@ -278,7 +295,7 @@ def _write_offs(system: System, told: Replay) -> list[tuple[int, str]]:
 
 
 def _by_entity(told: Replay) -> list[tuple[str, list[dict[str, Any]]]]:
-    columns = ["period", "entity", "closing_cash", "ratio_discretionary", "failed"]
+    columns = ["period", "entity", "opening_cash", "closing_cash", "ratio_discretionary", "failed"]
     rows: dict[str, list[dict[str, Any]]] = {}
     for row in told.entities.select(columns).to_pylist():
         rows.setdefault(row["entity"], []).append(row)

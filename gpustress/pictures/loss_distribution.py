@@ -77,7 +77,8 @@ def loss_distribution(
     ax.set_yscale("log")
     plain_axes(ax)
     unit = amount_axis(ax.xaxis, (low, high, float(shortfall)), settings.currency)
-    ax.set_xlabel(f"discounted loss, {ax.get_xlabel()}")
+    within = "" if horizon is None else f" within {horizon:g} year{'' if horizon == 1 else 's'}"
+    ax.set_xlabel(f"discounted loss{within}, {ax.get_xlabel()}")
     percent_axis(ax.yaxis, "% of paths (logarithmic)")
     ax.set_ylim(0.5 * share.min(), 2.0)
     none = sample.mean(loss == 0.0)[0]

@@ -58,7 +58,9 @@ def one_path(replay: Replay, ax: Axes, *, settings: Settings, entities: Sequence
     events = {event["entity"]: event for event in replay.events.to_pylist()}
     of = {name: cash[names == name] for name in dict.fromkeys(names.tolist())}
     if entities is None:
-        low = sorted(of, key=lambda name: of[name].min() / max(abs(of[name][0]), 1e-300))
+        opening = np.asarray(replay.entities["opening_cash"], dtype=np.float64)
+        began = {name: abs(opening[names == name][0]) for name in of}
+        low = sorted(of, key=lambda name: of[name].min() / max(began[name], 1e-300))
         chosen, more = (list(events) or low)[:MOST], max(0, len(events) - MOST)
     else:
         chosen, more = [list(of)[place] for place in known_places("entities", entities, list(of))], 0
