@@ -37,6 +37,11 @@ def period_label(settings: Settings, period: int) -> str:
     return _calendar_name(year, month, int(months))
 
 
+def within(horizon: float | None) -> str:
+    """How it is said that something happens within so many years; "" for None."""
+    return "" if horizon is None else f" within {horizon:g} year{'' if horizon == 1.0 else 's'}"
+
+
 def _calendar_name(year: int, month: int, months: int) -> str:
     """The year, half, quarter or month that begins with `month` (from 0) and has so many months."""
     if months == 12 and month == 0:

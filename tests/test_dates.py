@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpustress.dates import period_label
+from gpustress.dates import period_label, within
 from gpustress.settings import Settings
 
 
@@ -30,3 +30,10 @@ from gpustress.settings import Settings
 def test_a_period_is_called_by_its_date(start, periods_per_year, period, label):
     settings = Settings(name="x", periods=10_000, periods_per_year=periods_per_year, start=start)
     assert period_label(settings, period) == label
+
+
+@pytest.mark.parametrize(
+    ("horizon", "said"), [(None, ""), (1.0, " within 1 year"), (2.5, " within 2.5 years")]
+)
+def test_a_horizon_is_said_in_years(horizon, said):
+    assert within(horizon) == said

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ..arguments import is_number
 from ..backends import AUTO
-from ..dates import period_label
+from ..dates import period_label, within
 from ..errors import InputError, bad_argument
 from ..job import check_effects
 from .experiment import check_one_effect
@@ -351,7 +351,7 @@ class _Search:
             what = f"{self._of.measure}'s {self._of.figure}" if self._of.measure else "the book's losses"
             verb = "fall" if self._side > 0.0 else "rise"
             text = f"{what} {verb}{'s' if self._of.measure else ''} to {self._at:.6g}"
-        return text if self._of.horizon is None else f"{text} within {self._of.horizon:g} years"
+        return text + within(self._of.horizon)
 
     def _found(
         self, distance: float, period: int, failed: Sequence[tuple[str, int]], factors: list[tuple[Any, ...]]

@@ -125,7 +125,7 @@ WORST_WORLD: Final = ResultSchema(
         _FACTOR,
         ResultColumn("period", "int64", "a period"),
         ResultColumn("mean", "float", "over all paths"),
-        ResultColumn("worst_mean", "float", "over the worst paths"),
+        ResultColumn("worst_mean", "float", "over the worst paths; null where no path is worse than another"),
         ResultColumn("difference", "float", "worst_mean - mean"),
         ResultColumn("standard_error", "float", "of the difference; null where one path cannot tell"),
         ResultColumn(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arguments import one_of
 from ..book import Book, check_horizon, path_losses, read_book
+from ..dates import within
 from ..errors import InputError, Problem, bad_argument, nearest, shown
 from ..estimates import FIGURES
 from ..job import check_system
@@ -253,8 +254,7 @@ def _of_failures(
     everybody = ANYBODY in wanted
     places = tuple(i for i, name in enumerate(known) if everybody or name in wanted)
     label = f"probability that {'anybody' if everybody else ' or '.join(dict.fromkeys(wanted))} fails"
-    if horizon is not None:
-        label += f" within {horizon:g} years"
+    label += within(horizon)
     return Statistic(FAILURE, None, None, None, places, 0.0, horizon, label)
 
 

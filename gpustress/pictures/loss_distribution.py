@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from ..amounts import counted, with_interval
 from ..book import check_horizon, path_losses, read_book
+from ..dates import within
 from ..estimates import run_place
 from ..result import check_result
 from ..risk import sample_expected_shortfall, sample_value_at_risk
@@ -77,8 +78,7 @@ def loss_distribution(
     ax.set_yscale("log")
     plain_axes(ax)
     unit = amount_axis(ax.xaxis, (low, high, float(shortfall)), settings.currency)
-    within = "" if horizon is None else f" within {horizon:g} year{'' if horizon == 1 else 's'}"
-    ax.set_xlabel(f"discounted loss{within}, {ax.get_xlabel()}")
+    ax.set_xlabel(f"discounted loss{within(horizon)}, {ax.get_xlabel()}")
     percent_axis(ax.yaxis, "% of paths (logarithmic)")
     ax.set_ylim(0.5 * share.min(), 2.0)
     none = sample.mean(loss == 0.0)[0]
