@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -54,6 +55,18 @@ def interval(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
         + data(figure["high"], high, unit.size)
         + "]"
     )
+
+
+def digits(value: float) -> Markup:
+    """A number of unknown error, to four digits."""
+    return data(value, f"{value:.4g}")
+
+
+def span(low: float | None, high: float | None) -> Markup:
+    """An interval to four digits: [low, high]; open on a side that has no end, or an infinite one."""
+    below = Markup("(-∞") if low is None or math.isinf(low) else "[" + digits(low)
+    above = Markup("∞)") if high is None or math.isinf(high) else digits(high) + "]"
+    return below + ", " + above
 
 
 def exact(value: float) -> Markup:
