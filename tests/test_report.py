@@ -299,6 +299,61 @@ def test_an_answers_interval_is_told_as_open_where_it_has_no_end(low, high, told
     assert told in " ".join(text_of(section(parsed(text), "answers"), ()).split())
 
 
+LAB = {"name": ["lab", "shop"], "cash": [0.0, 0.0]}
+COST = ("power", "lab", None, "power", 180.0, None)
+# What the lab receives comes to 120, and it owes 180: it takes 1.5 times as much, however that is driven.
+REVENUES = {
+    "driven by its own": (
+        [("sales", None, "lab", "revenue", 100.0, None), ("royalty", None, "lab", "revenue", 0.2, "sales")],
+        ["sales"],
+    ),
+    "driven by its own at a remove": (
+        [("sales", None, "lab", "revenue", 100.0, None), ("traffic", None, None, "fee", 0.5, "sales"),
+         ("royalty", None, "lab", "revenue", 0.4, "traffic")],
+        ["sales"],
+    ),
+    "driven by somebody else's": (
+        [("shop.sales", None, "shop", "revenue", 100.0, None), ("share", None, "lab", "revenue", 1.2, "shop.sales")],
+        ["share"],
+    ),
+    "driven by both": (
+        [("shop.sales", None, "shop", "revenue", 100.0, None), ("share", None, "lab", "revenue", 0.5, "shop.sales"),
+         ("bonus", None, "lab", "revenue", 1.4, "share")],
+        ["share"],
+    ),
+    "of the whole system": (
+        [("shop.sales", None, "shop", "revenue", 100.0, None),
+         ("share", None, "shop", "revenue", 0.2, "shop.sales"), ("rent", "shop", "lab", "rent", 6.0, "share")],
+        ["shop.sales"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flows", "scaled"), REVENUES.values(), ids=REVENUES)
+def test_each_flow_of_the_revenue_that_averts_a_failure_rises_once_and_all_are_told(flows, scaled):
+    columns = zip(*flows, COST, strict=True)
+    table = dict(
+        zip(("name", "payer", "receiver", "kind", "amount", "driver"), map(list, columns), strict=True)
+    )
+    system = gs.System(name="revenue", periods=1, periods_per_year=1.0, entities=LAB, flows=table)
+    run = gs.simulate(system, paths=2, effects="full")
+    findings = find(run)
+    averted = findings.averting
+    assert averted.entity == "lab"
+    assert averted.found.parameter == ", ".join(f"+1 x flow.{name}.scale" for name in scaled)
+    assert averted.multiple["value"] == pytest.approx(1.5, abs=1e-3)
+    own = {flow[0]: flow[2] for flow in flows if flow[3] == "revenue"}
+    assert averted.own == ("lab" in own.values())
+    assert averted.flows == tuple(name for name, who in own.items() if who == "lab" or not averted.own)
+    assert averted.revenue["value"] == pytest.approx(120.0)
+    assert averted.needed["value"] == pytest.approx(180.0, abs=0.2)
+    whose = "the revenue of lab" if averted.own else "all revenue"
+    title = titles(report_html(run, findings=findings))("How often lab fails")[0]
+    assert title.startswith(
+        f"How often lab fails as {whose} rises: on 100 % of the paths as assumed, 0 % at 1.5"
+    )
+
+
 def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
     tree = parsed(page)
     ids = [element.get("id") for element in tree.iter() if element.get("id")]
@@ -445,6 +500,7 @@ BARE = made_system(positions=None, measures=None)
         pytest.param(lambda: made_result(failing=0.0, effects=BOTH), id="nobody fails"),
         pytest.param(lambda: made_result(BARE, effects=("none",), failing=0.0), id="none"),
         pytest.param(lambda: made_result(made_system(1, periods=1, start=None, currency=""), paths=1), id="one path"),
+        pytest.param(lambda: gs.simulate(gs.read_system(EXAMPLES / "three_firms"), paths=1), id="one path that fails"),
         pytest.param(lambda: made_result(failing=1.0, effects=("full",), paths=7), id="full alone"),
     ],
 )  # fmt: skip

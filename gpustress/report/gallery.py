@@ -140,8 +140,9 @@ def _found(run: Result, findings: Findings) -> Iterator[Drawing]:
                 parameter=f"{whose}, as a multiple of what is assumed",
             ),
             f"The same {averted.found.paths:,} paths with more and more revenue; the band is a 95 % interval.",
-            f"How often {averted.entity} fails by the {whose}: on {percent(averted.before)} % of the paths as "
-            f"assumed{met}, {percent(most)} % at {most['multiple']:g} times.",
+            f"How often {averted.entity} fails as {'the ' if averted.own else ''}{whose} rises: on "
+            f"{percent(averted.before)} % of the paths as assumed{met}, {percent(most)} % at "
+            f"{most['multiple']:g} times.",
         )  # fmt: skip
     if moved is not None:
         currency = run.system.settings.currency if moved.is_amount else ""
