@@ -44,17 +44,14 @@ def percent(figure: Mapping[str, Any]) -> Markup:
 
 
 def interval(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
-    """Value [low, high]."""
+    """Value [low, high], open on a side that has no end."""
     value, _, ends = with_interval(figure, unit).partition(" [")
-    low, _, high = ends.rstrip("]").partition(", ")
-    return (
-        data(figure["value"], value, unit.size)
-        + " ["
-        + data(figure["low"], low, unit.size)
-        + ", "
-        + data(figure["high"], high, unit.size)
-        + "]"
+    texts = ends.rstrip("]").split(", ")
+    low, high = (
+        None if figure[end] is None else data(figure[end], text, unit.size)
+        for end, text in zip(("low", "high"), texts, strict=True)
     )
+    return data(figure["value"], value, unit.size) + " " + _between(low, high)
 
 
 def digits(value: float) -> Markup:
@@ -63,10 +60,13 @@ def digits(value: float) -> Markup:
 
 
 def span(low: float | None, high: float | None) -> Markup:
-    """An interval to four digits: [low, high]; open on a side that has no end, or an infinite one."""
-    below = Markup("(-∞") if low is None or math.isinf(low) else "[" + digits(low)
-    above = Markup("∞)") if high is None or math.isinf(high) else digits(high) + "]"
-    return below + ", " + above
+    """An interval to four digits, open on a side that has no end, or an infinite one."""
+    return _between(*(None if end is None or math.isinf(end) else digits(end) for end in (low, high)))
+
+
+def _between(low: Markup | None, high: Markup | None) -> Markup:
+    below = Markup("(-∞") if low is None else Markup("[") + low
+    return below + ", " + (Markup("∞)") if high is None else high + "]")
 
 
 def exact(value: float) -> Markup:
