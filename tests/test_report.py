@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,7 @@ from gpustress.report import Answer, find, report_html, write_report
 from gpustress.report.assumptions import assumptions
 from gpustress.report.explorer import explorer
 from gpustress.report.fans import with_series
+from gpustress.report.findings import Findings
 from gpustress.report.page import PLOTLY
 from gpustress.report.scripts import content_hash, embeddable
 from gpustress.schema import SCHEMAS
@@ -38,6 +40,7 @@ BOTH = ["first_round", "full"]
 SVG = "http://www.w3.org/2000/svg"
 BUNDLE = embeddable(files("gpustress.report").joinpath(PLOTLY).read_text(encoding="utf-8"))
 EVIL = "<script>document.title='x'</script>\"'&{{ 7 * 7 }}"
+NOTHING_MORE = Findings("base", None, None, {})
 NASTY = {
     "script and quotes": EVIL,
     "right to left": "بنك المركزي ",
@@ -280,6 +283,81 @@ def test_the_first_screen_answers(example, page, found):
     assert "4.25 [4, 4.5] times" in answers
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (1.0, 1.5, "1.25 [1, 1.5] Sales"),
+        (1.0, None, "1.25 [1, ∞) Sales"),
+        (None, 1.5, "1.25 (-∞, 1.5] Sales"),
+        (-math.inf, math.inf, "1.25 (-∞, ∞) Sales"),
+        (None, None, "1.25 Sales"),
+    ],
+)
+def test_an_answers_interval_is_told_as_open_where_it_has_no_end(low, high, told):
+    run = made_result(failing=0.0)
+    text = report_html(run, answers=[Answer("Sales", 1.25, low, high)], findings=NOTHING_MORE)
+    assert told in " ".join(text_of(section(parsed(text), "answers"), ()).split())
+
+
+LAB = {"name": ["lab", "shop"], "cash": [0.0, 0.0]}
+COST = ("power", "lab", None, "power", 180.0, None)
+# What the lab receives comes to 120, and it owes 180: it takes 1.5 times as much, however that is driven.
+REVENUES = {
+    "driven by its own": (
+        [("sales", None, "lab", "revenue", 100.0, None), ("royalty", None, "lab", "revenue", 0.2, "sales")],
+        ["sales"],
+    ),
+    "driven by its own at a remove": (
+        [("sales", None, "lab", "revenue", 100.0, None), ("traffic", None, None, "fee", 0.5, "sales"),
+         ("royalty", None, "lab", "revenue", 0.4, "traffic")],
+        ["sales"],
+    ),
+    "driven by somebody else's": (
+        [("shop.sales", None, "shop", "revenue", 100.0, None), ("share", None, "lab", "revenue", 1.2, "shop.sales")],
+        ["share"],
+    ),
+    "driven by both": (
+        [("shop.sales", None, "shop", "revenue", 100.0, None), ("share", None, "lab", "revenue", 0.5, "shop.sales"),
+         ("bonus", None, "lab", "revenue", 1.4, "share")],
+        ["share"],
+    ),
+    "of the whole system": (
+        [("shop.sales", None, "shop", "revenue", 100.0, None),
+         ("share", None, "shop", "revenue", 0.2, "shop.sales"), ("rent", "shop", "lab", "rent", 6.0, "share")],
+        ["shop.sales"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flows", "scaled"), REVENUES.values(), ids=REVENUES)
+def test_each_flow_of_the_revenue_that_averts_a_failure_rises_once_and_all_are_told(flows, scaled):
+    columns = zip(*flows, COST, strict=True)
+    table = dict(
+        zip(("name", "payer", "receiver", "kind", "amount", "driver"), map(list, columns), strict=True)
+    )
+    system = gs.System(name="revenue", periods=1, periods_per_year=1.0, entities=LAB, flows=table)
+    run = gs.simulate(system, paths=2, effects="full")
+    findings = find(run)
+    averted = findings.averting
+    assert averted.entity == "lab"
+    assert averted.found.parameter == ", ".join(f"+1 x flow.{name}.scale" for name in scaled)
+    assert averted.multiple["value"] == pytest.approx(1.5, abs=1e-3)
+    own = {flow[0]: flow[2] for flow in flows if flow[3] == "revenue"}
+    assert averted.own == ("lab" in own.values())
+    assert averted.flows == tuple(name for name, who in own.items() if who == "lab" or not averted.own)
+    assert averted.revenue["value"] == pytest.approx(120.0)
+    assert averted.needed["value"] == pytest.approx(180.0, abs=0.2)
+    whose = "the revenue of lab" if averted.own else "all revenue"
+    page = report_html(run, findings=findings)
+    assert "1.5 [1.5, ∞) times" in text_of(
+        section(parsed(page), "answers"), ()
+    )  # two paths bound it on one side
+    title = titles(page)("How often lab fails")[0]
+    assert title.startswith(
+        f"How often lab fails as {whose} rises: on 100 % of the paths as assumed, 0 % at 1.5"
+    )
+
+
 def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
     tree = parsed(page)
     ids = [element.get("id") for element in tree.iter() if element.get("id")]
@@ -293,6 +371,62 @@ def test_no_two_elements_share_an_id_and_every_picture_says_what_it_shows(page):
     headings = [int(element.tag[1]) for element in tree.iter() if re.fullmatch(r"h[1-6]", str(element.tag))]
     assert headings[0] == 1
     assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
+
+
+def titles(page):
+    """The texts that stand in for the pictures: those with a beginning."""
+    every = [title.text for title in parsed(page).iter(f"{{{SVG}}}title")]
+    return lambda start: [title for title in every if title.startswith(start)]
+
+
+@pytest.mark.parametrize("effects", [BOTH, BOTH[::-1]], ids=",".join)
+def test_the_heat_maps_text_names_who_fails_most_with_the_most_effects_or_nobody(effects):
+    scenarios = gs.Scenarios({"scenario": ["base", "calm"]})
+    run = made_result(scenarios=scenarios, effects=effects, failing=0.0)
+    failed_at, cause = run.failed_at.copy(), run.cause.copy()
+    for one, entity in zip(BOTH, (0, 2), strict=True):
+        place = run.scenarios.index(f"base/{one}")
+        failed_at[place, :9, entity], cause[place, :9, entity] = 1, 1
+    run = replace(run, failed_at=failed_at, cause=cause)
+    (told,) = titles(report_html(run, findings=NOTHING_MORE))("Probability of failing by scenario")
+    assert f"Most likely to fail: base {run.entities[2]}, calm nobody." in told
+
+
+def test_the_cascades_text_rounds_its_shares_as_the_page_does(three_firms):
+    (told,) = titles(report_html(three_firms, findings=NOTHING_MORE))("Who takes whom along")
+    assert told.startswith("Who takes whom along, as shares of the paths: lab and then cloud on 100 %")
+    assert "e+" not in told
+
+
+def test_the_picture_of_payments_says_how_its_period_lies_to_the_first_failure(three_firms):
+    system = three_firms.system
+    closed = {"scenario": ["base", "better", "closed"],
+              "parameter": [None, "flow.sales.scale", "entity.lab.fail_at"], "op": [None, "set", "set"],
+              "value": [None, 1.2, 0.0]}  # fmt: skip
+    run = gs.simulate(system, gs.Scenarios(closed), paths=2, effects="full")
+    for scenario, told in (
+        ("base", "{1}, before anybody has failed on this path;"),
+        ("better", "{4}, the last period, on a path on which nobody fails;"),
+        ("closed", "{0}, the first period, in which somebody fails on this path;"),
+    ):
+        labels = [period_label(system.settings, period) for period in range(run.periods)]
+        tree = parsed(report_html(run, findings=Findings(scenario, None, None, {})))
+        captions = [text_of(caption) for caption in tree.iter("figcaption")]
+        (caption,) = [caption for caption in captions if caption.startswith("Payments")]
+        assert caption.startswith(f"Payments among the entities in {told.format(*labels)}")
+
+
+@pytest.mark.parametrize(
+    ("effects", "told"),
+    [
+        ("first_round", "Scenario base, everybody judged alone (first_round), 50 paths"),
+        ("none", "Scenario base, a projection in which nobody can fail (none), 50 paths"),
+        ("full", "Scenario base, 50 paths"),
+    ],
+)
+def test_the_line_under_the_title_says_how_failures_are_judged(effects, told):
+    text = report_html(made_result(effects=(effects,)), findings=NOTHING_MORE)
+    assert told in " ".join(text_of(next(parsed(text).iter("header")), ()).split())
 
 
 def renamed_run(text, paths=3):
@@ -370,6 +504,7 @@ BARE = made_system(positions=None, measures=None)
         pytest.param(lambda: made_result(failing=0.0, effects=BOTH), id="nobody fails"),
         pytest.param(lambda: made_result(BARE, effects=("none",), failing=0.0), id="none"),
         pytest.param(lambda: made_result(made_system(1, periods=1, start=None, currency=""), paths=1), id="one path"),
+        pytest.param(lambda: gs.simulate(gs.read_system(EXAMPLES / "three_firms"), paths=1), id="one path that fails"),
         pytest.param(lambda: made_result(failing=1.0, effects=("full",), paths=7), id="full alone"),
     ],
 )  # fmt: skip
@@ -559,7 +694,7 @@ def test_what_a_reverse_stress_test_found_is_told(three_firms, tmp_path, call, m
     (tmp_path / "found.json").write_text(json.dumps(found | {"high": None, "monotone": True}))
     assert call("report", tmp_path / "out", "--reverse", tmp_path / "found.json")[0] == 0
     assert told == [
-        Answer("multiple of flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, None)
+        Answer("multiple of flow.sales.scale, at which the mean npv of net is 0", 1.25, 1.0, math.inf)
     ]
     (tmp_path / "other.json").write_text(json.dumps(found))
     for number, text in enumerate((

@@ -25,7 +25,7 @@ class Answer:
     value : float or None
         None: there is no such value within the bounds that were searched.
     low, high : float, optional
-        Its 95 % interval.
+        Its 95 % interval; infinite, or None beside the other, on a side that is open.
     unit : str
         Written behind the figure; "" where the question says it.
     """
@@ -53,9 +53,8 @@ def answer_of_reverse(file: str | PathLike[str]) -> Answer:
         with open(file, encoding="utf-8") as stream:
             found = json.load(stream)
         question = f"{found['moved']}, at which the {found['statistic']} is {_finite(found['target']):,.6g}"
-        root, low, high = (
-            None if found[key] is None else _finite(found[key]) for key in ("root", "low", "high")
-        )
+        root = None if found["root"] is None else _finite(found["root"])
+        low, high = (_end(found[key], open_end) for key, open_end in (("low", -math.inf), ("high", math.inf)))
     except OSError as error:
         raise bad_argument(
             "--reverse", str(file), f"may not be read: {error.strerror}", "Name a file."
@@ -63,7 +62,12 @@ def answer_of_reverse(file: str | PathLike[str]) -> Answer:
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise bad_argument("--reverse", str(file), "is not what a reverse stress test found",
                            "Make it by `gpustress reverse ... --json > FILE`.") from error  # fmt: skip
-    return Answer(question, root, low, high)
+    return Answer(question, root) if root is None else Answer(question, root, low, high)
+
+
+def _end(value: Any, open_end: float) -> float:
+    """An end of the interval of a root; JSON has null for what is infinite."""
+    return open_end if value is None else _finite(value)
 
 
 def _finite(value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -43,17 +44,29 @@ def percent(figure: Mapping[str, Any]) -> Markup:
 
 
 def interval(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
-    """Value [low, high]."""
+    """Value [low, high], open on a side that has no end."""
     value, _, ends = with_interval(figure, unit).partition(" [")
-    low, _, high = ends.rstrip("]").partition(", ")
-    return (
-        data(figure["value"], value, unit.size)
-        + " ["
-        + data(figure["low"], low, unit.size)
-        + ", "
-        + data(figure["high"], high, unit.size)
-        + "]"
+    texts = ends.rstrip("]").split(", ")
+    low, high = (
+        None if figure[end] is None else data(figure[end], text, unit.size)
+        for end, text in zip(("low", "high"), texts, strict=True)
     )
+    return data(figure["value"], value, unit.size) + " " + _between(low, high)
+
+
+def digits(value: float) -> Markup:
+    """A number of unknown error, to four digits."""
+    return data(value, f"{value:.4g}")
+
+
+def span(low: float | None, high: float | None) -> Markup:
+    """An interval to four digits, open on a side that has no end, or an infinite one."""
+    return _between(*(None if end is None or math.isinf(end) else digits(end) for end in (low, high)))
+
+
+def _between(low: Markup | None, high: Markup | None) -> Markup:
+    below = Markup("(-∞") if low is None else Markup("[") + low
+    return below + ", " + (Markup("∞)") if high is None else high + "]")
 
 
 def exact(value: float) -> Markup:

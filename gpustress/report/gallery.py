@@ -10,6 +10,7 @@ from .. import pictures
 from ..amounts import percent, plus_minus, sure, unit_of
 from ..book import path_losses, read_book
 from ..dates import period_label
+from ..estimates import run_place
 from ..failure_order import failure_links
 from ..schema import OUTSIDE
 from .drawings import draw
@@ -78,24 +79,22 @@ def _failures(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawi
         "How likely each is to have failed by the end of each period; the bands are 95 % intervals.",
         f"Failed by {last} in scenario {scenario}: {', '.join(likely[:10]) or 'nobody'}.",
     )
-    scenarios = len({one.scenario for one in run.runs})
-    if scenarios > 1:
-        worst = {one["scenario"]: max(one["entities"], key=lambda entity: entity["probability"]["value"])["entity"]
-                 for one in summary["runs"]}  # fmt: skip
-        cells = [f"{scenario} {entity}" for scenario, entity in worst.items()]
+    scenarios = list(dict.fromkeys(one.scenario for one in run.runs))
+    if len(scenarios) > 1:
+        cells = [f"{one} {_most_likely(summary['runs'][run_place(run, one)])}" for one in scenarios]
         yield draw(
             "heat",
             lambda ax: pictures.heat_map(run, ax),
             "Who fails in which scenario; a dot stands for no path.",
             f"Probability of failing by scenario and entity. Most likely to fail: {', '.join(cells[:40])}. "
             "The tables below hold all figures.",
-            height=float(np.clip(1.8 + 0.28 * scenarios, 2.6, 12.0)),
+            height=float(np.clip(1.8 + 0.28 * len(scenarios), 2.6, 12.0)),
         )
     if any(full == main for _, full in run.contagion_pairs()):
         links = [row for row in failure_links(run).to_pylist() if row["scenario"] == name]
         links.sort(key=lambda row: -row["probability"])
         told = [
-            f"{row['source']} and then {row['target']} on {100 * row['probability']:.2g} %"
+            f"{row['source']} and then {row['target']} on {percent(row | {'value': row['probability']}, False)} %"
             for row in links[:10]
         ]
         yield draw(
@@ -106,6 +105,12 @@ def _failures(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawi
             f"Who takes whom along, as shares of the paths: {'; '.join(told) or 'nobody anybody'}.",
             height=4.6,
         )
+
+
+def _most_likely(one: dict[str, Any]) -> str:
+    """Who is the most likely to fail in a run of the summary."""
+    worst = max(one["entities"], key=lambda entity: entity["probability"]["value"])
+    return str(worst["entity"]) if worst["probability"]["value"] else "nobody"
 
 
 def _book(run: Result, main: int, summary: dict[str, Any]) -> Iterator[Drawing]:
@@ -135,8 +140,9 @@ def _found(run: Result, findings: Findings) -> Iterator[Drawing]:
                 parameter=f"{whose}, as a multiple of what is assumed",
             ),
             f"The same {averted.found.paths:,} paths with more and more revenue; the band is a 95 % interval.",
-            f"How often {averted.entity} fails by the {whose}: on {percent(averted.before)} % of the paths as "
-            f"assumed{met}, {percent(most)} % at {most['multiple']:g} times.",
+            f"How often {averted.entity} fails as {'the ' if averted.own else ''}{whose} rises: on "
+            f"{percent(averted.before)} % of the paths as assumed{met}, {percent(most)} % at "
+            f"{most['multiple']:g} times.",
         )  # fmt: skip
     if moved is not None:
         currency = run.system.settings.currency if moved.is_amount else ""
@@ -223,7 +229,8 @@ def _payments(run: Result, main: int) -> Iterator[Drawing]:
     path = int(np.argsort(failures, kind="stable")[run.paths // 2])  # a path with a median number of failures
     again = run.replay(path, run.scenarios[main])
     settings = run.system.settings
-    period = max(0, int(run.failed_at[main, path].min()) - 1)
+    first = int(run.failed_at[main, path].min())
+    period = max(0, first - 1)
     when = period_label(settings, period)
     inside = any(OUTSIDE not in pair for pair in zip(again.flows["payer"].to_pylist(),
                                                      again.flows["receiver"].to_pylist(), strict=True))  # fmt: skip
@@ -232,8 +239,17 @@ def _payments(run: Result, main: int) -> Iterator[Drawing]:
     yield draw(
         "payments",
         lambda ax: pictures.payment_flows(again, ax, period, settings=settings, outside=False),
-        f"Payments among the entities in {when}, before anybody has failed on this path; what is paid to and by "
+        f"Payments among the entities in {when}, {_before_failures(first, run.periods)}; what is paid to and by "
         "everybody else is left out.",
         f"Flow diagram of who pays whom in {when}.",
         height=4.6,
     )
+
+
+def _before_failures(first: int, periods: int) -> str:
+    """What the period drawn of a path is to its first failure, which comes in the period `first`."""
+    if first == 0:
+        return "the first period, in which somebody fails on this path"
+    if first == periods:
+        return "the last period, on a path on which nobody fails"
+    return "before anybody has failed on this path"

@@ -41,6 +41,10 @@ LISTED: Final = 40  # scenarios in the overview
 PLOTLY: Final = (
     "plotly-cartesian.min.js"  # as npm's plotly.js-cartesian-dist-min has it; it sets window.Plotly
 )
+JUDGED: Final = {  # how, where it isn't with all effects
+    "first_round": "everybody judged alone",
+    "none": "a projection in which nobody can fail",
+}
 DRAWN, EXPLORED = 20_000, 2_000  # paths that are run again at most, for pictures and for the reader's choice
 
 
@@ -126,6 +130,7 @@ def report_html(run: Result, *, answers: Sequence[Answer] = (), findings: Findin
         "detailed": [runs[place] for place in detailed],
         "drawings": gallery(run, main, drawn, summary, findings),
         "f": figures,
+        "judged": JUDGED.get(of_main["effects"]),
         "main": runs[main],
         "measures": {runs[place]["run"]: _measure_unit(runs[place], currency) for place in detailed},
         "more": max(0, len(places) - LISTED),
