@@ -88,11 +88,21 @@ def _decimals(estimate: Mapping[str, Any], unit: Unit, significant: int) -> int 
 
 def with_interval(estimate: Mapping[str, Any], unit: Unit) -> str:
     """Value and its interval."""
+    return f"{sure(estimate, unit)} {between(*ends_of(estimate, unit))}"
+
+
+def ends_of(estimate: Mapping[str, Any], unit: Unit) -> tuple[str | None, str | None]:
+    """The ends of an interval as they are written; None for one that it has not."""
     low, high = (
-        "∞" if estimate[end] is None else sure({**estimate, "value": estimate[end]}, unit)
+        None if estimate[end] is None else sure({**estimate, "value": estimate[end]}, unit)
         for end in ("low", "high")
     )
-    return f"{sure(estimate, unit)} [{'-' if low == '∞' else ''}{low}, {high}]"
+    return low, high
+
+
+def between(low: str | None, high: str | None) -> str:
+    """An interval, open on a side that has no end."""
+    return ("(-∞" if low is None else "[" + low) + ", " + ("∞)" if high is None else high + "]")
 
 
 def percent(estimate: Mapping[str, Any], with_error: bool = True, sign: str = "") -> str:

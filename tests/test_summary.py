@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from gpustress.amounts import PLAIN, with_interval
 from gpustress.rendering import render
 from gpustress.result import Result
 from gpustress.risk import expected_shortfall, losses, value_at_risk
@@ -146,3 +147,17 @@ def test_an_error_below_the_last_digit_is_left_out():
     )
     assert "±" not in line
     assert line.split()[1:6] == ["5.000"] * 5
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (1.0, 2.0, "[1.0, 2.0]"),
+        (1.0, None, "[1.0, ∞)"),
+        (None, 2.0, "(-∞, 2.0]"),
+        (None, None, "(-∞, ∞)"),
+    ],
+)
+def test_an_interval_is_open_where_it_has_no_end(low, high, told):
+    estimate = {"value": 1.5, "standard_error": 0.25, "low": low, "high": high}
+    assert with_interval(estimate, PLAIN) == f"1.5 {told}"

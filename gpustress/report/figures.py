@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ..amounts import PERCENT, PLAIN, plus_minus, sure, unit_of, with_interval
+from ..amounts import PERCENT, PLAIN, between, ends_of, plus_minus, sure, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,13 +45,11 @@ def percent(figure: Mapping[str, Any]) -> Markup:
 
 def interval(figure: Mapping[str, Any], unit: Unit = PLAIN) -> Markup:
     """Value [low, high], open on a side that has no end."""
-    value, _, ends = with_interval(figure, unit).partition(" [")
-    texts = ends.rstrip("]").split(", ")
     low, high = (
-        None if figure[end] is None else data(figure[end], text, unit.size)
-        for end, text in zip(("low", "high"), texts, strict=True)
+        None if text is None else data(figure[end], text, unit.size)
+        for end, text in zip(("low", "high"), ends_of(figure, unit), strict=True)
     )
-    return data(figure["value"], value, unit.size) + " " + _between(low, high)
+    return rounded(figure, unit) + " " + between(low, high)
 
 
 def digits(value: float) -> Markup:
@@ -61,12 +59,9 @@ def digits(value: float) -> Markup:
 
 def span(low: float | None, high: float | None) -> Markup:
     """An interval to four digits, open on a side that has no end, or an infinite one."""
-    return _between(*(None if end is None or math.isinf(end) else digits(end) for end in (low, high)))
-
-
-def _between(low: Markup | None, high: Markup | None) -> Markup:
-    below = Markup("(-∞") if low is None else Markup("[") + low
-    return below + ", " + (Markup("∞)") if high is None else high + "]")
+    return Markup() + between(
+        *(None if end is None or math.isinf(end) else digits(end) for end in (low, high))
+    )
 
 
 def exact(value: float) -> Markup:
