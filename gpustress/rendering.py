@@ -72,6 +72,11 @@ def _legend(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "contagion: what the failures of others add (full less first_round, same paths), and its share."
     if any(run["measures"] for run in runs):
         yield "NPV: net present value; trough: lowest running total. Means, unless a percentage is given."
+    shown = _shown(runs)
+    alone = sum(run["effects"] == "first_round" for run in shown)
+    if alone:
+        where = "" if alone == len(shown) else f" in {alone} of the scenarios"
+        yield f"first_round: everybody is judged alone{where}, as if all others paid in full."
     if any(run["book"] for run in runs):
         yield "VaR, ES: value at risk and expected shortfall of the discounted losses."
 

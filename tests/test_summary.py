@@ -12,6 +12,7 @@ from gpustress.rendering import render
 from gpustress.result import Result
 from gpustress.risk import expected_shortfall, losses, value_at_risk
 from gpustress.scenarios import Scenarios
+from gpustress.simulation import simulate
 from gpustress.summary import summarise
 from made import made_result, made_system, with_failures
 
@@ -161,3 +162,19 @@ def test_an_error_below_the_last_digit_is_left_out():
 def test_an_interval_is_open_where_it_has_no_end(low, high, told):
     estimate = {"value": 1.5, "standard_error": 0.25, "low": low, "high": high}
     assert with_interval(estimate, PLAIN) == f"1.5 {told}"
+
+
+@pytest.mark.parametrize(
+    ("effects", "own", "said"),
+    [
+        ("first_round", None, "everybody is judged alone, as if"),
+        ("full", "first_round", "everybody is judged alone in 1 of the scenarios, as if"),
+        ("full", None, None),
+        (("first_round", "full"), None, None),
+    ],
+)
+def test_a_run_in_which_everybody_is_judged_alone_says_so(effects, own, said):
+    scenarios = Scenarios({"scenario": ["base", "other"], "effects": [None, own]})
+    text = page(simulate(made_system(), scenarios, paths=8, effects=effects))
+    assert ("everybody is judged alone" in text) == (said is not None)
+    assert said is None or said in text
