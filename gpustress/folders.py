@@ -86,6 +86,26 @@ def readable(folder: Path) -> Iterator[None]:
         raise InputError([Problem(name, None, None, "", message, "Make it readable.")]) from error
 
 
+@contextmanager
+def consistent(folder: Path, manifest: str, remedy: str) -> Iterator[None]:
+    """Say of a folder of results what may not be read, or that the files do not fit each other.
+
+    Raises
+    ------
+    InputError
+    """
+    import pyarrow as pa
+
+    try:
+        with readable(folder):
+            yield
+    except (pa.ArrowException, LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        message = f"does not fit the files beside it ({error})"
+        raise InputError([Problem(manifest, None, None, "", message, remedy)]) from error
+
+
 def check_page(path: str | os.PathLike[str], argument: str = "path") -> Path:
     """The absolute path of a file that is to be written, or replaced, in a folder that is there.
 

@@ -27,7 +27,7 @@ from .drawing import MIXTURE
 from .errors import InputError, Problem, bad_argument, shown
 from .estimates import FIGURES, ScenarioRun
 from .files import read_parquet
-from .folders import check_writable, folder_at, readable, target_of, whole_folder
+from .folders import check_writable, consistent, folder_at, target_of, whole_folder
 from .path_tables import ROW_GROUP, PathTable
 from .result import MeasureResult, Result
 from .result_schema import RESULT_SCHEMA_VERSION, RESULT_SCHEMAS, STORED, SUMMARIES
@@ -134,13 +134,8 @@ def read_result(folder: str | os.PathLike[str]) -> Result:
         the versions are the same.
     """
     place = folder_at(folder, "Name a folder that a run was written to.")
-    try:
-        with readable(place):
-            return _read_result(place, _read_manifest(place))
-    except (pa.ArrowException, LookupError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise _fault(MANIFEST, f"does not fit the files beside it ({error})", _AGAIN) from error
+    with consistent(place, MANIFEST, _AGAIN):
+        return _read_result(place, _read_manifest(place))
 
 
 def _read_result(place: Path, manifest: Mapping[str, Any]) -> Result:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow as pa
 from ..errors import InputError, Problem, bad_argument
 from ..estimates import Named, ScenarioRun, check_contagion
 from ..files import read_parquet
-from ..folders import folder_at, readable
+from ..folders import consistent, folder_at
 from ..result_schema import STORED
 from ..system import System, read_system
 from .combination import combine
@@ -179,26 +178,8 @@ def read_sweep(out: str | os.PathLike[str]) -> Sweep:
         There is no sweep, it is not whole yet, or a file is not as it was written.
     """
     place = folder_at(out, SWEPT, "out")
-    with _readable(place):
+    with consistent(place, MANIFEST, _AGAIN):
         return _read_sweep(place)
-
-
-@contextmanager
-def _readable(place: Path) -> Iterator[None]:
-    """Say of a folder of a sweep what may not be read, or is not what a sweep writes.
-
-    Raises
-    ------
-    InputError
-    """
-    try:
-        with readable(place):
-            yield
-    except (pa.ArrowException, LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        message = f"does not fit the files beside it ({error})"
-        raise InputError([Problem(MANIFEST, None, None, "", message, _AGAIN)]) from error
 
 
 def _read_sweep(place: Path) -> Sweep:
@@ -255,7 +236,7 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
         The folder is no sweep's.
     """
     place = folder_at(out, SWEPT, "out")
-    with _readable(place):
+    with consistent(place, MANIFEST, _AGAIN):
         return _status(place)
 
 
