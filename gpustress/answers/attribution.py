@@ -239,7 +239,11 @@ def worst_world(
     check_result(run)
     place = run_place(run, scenario)
     bad = badness(run, place, measure=measure, figure=figure, positions=positions, horizon=horizon)
-    worst = worst_paths(bad, level)
+    return factors_on(run, place, worst_paths(bad, level), factors)
+
+
+def factors_on(run: Result, place: int, worst: WorstPaths, factors: Any) -> pa.Table:
+    """The table of `worst_world` for some paths of a run."""
     values = factor_values(run, place, factors)
     rows = []
     for name, series in values.items():

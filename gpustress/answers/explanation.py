@@ -20,8 +20,8 @@ from .attribution import (
     cascade_followers,
     cascade_starts,
     contagion_losses,
+    factors_on,
     worst_paths,
-    worst_world,
 )
 from .plain_data import fields_as_json
 from .storytelling import MEDIAN, WORST_PATH, Story, money, story
@@ -137,8 +137,9 @@ def explain(
     contagion = _only(contagion_losses(run, positions), own) if paired else None
     tail = _only(contributions(run, positions, LEVEL), name)
     by_entity = _only(entity_contributions(run, positions, LEVEL), name)
-    world = worst_world(run, name, positions=positions, factors=factors)
     bad = badness(run, place, measure=None, figure="npv", positions=positions, horizon=None)
+    worst = worst_paths(bad, WORST)
+    world = factors_on(run, place, worst, factors)
     stories = tuple(
         story(run, name, which=which, positions=positions, factors=factors) for which in (MEDIAN, WORST_PATH)
     )
@@ -152,7 +153,7 @@ def explain(
         *_tail_in_words(tail, run.system.settings.currency),
         *_starters_in_words(by_entity),
         *_shares_in_words(shares),
-        *_world_in_words(run, world, worst_paths(bad, WORST)),
+        *_world_in_words(run, world, worst),
     )
     return Explanation(name, starts, followers, contagion, tail, by_entity, world, shares, stories, words)
 
