@@ -54,6 +54,11 @@ class PathSample:
         return self.together == 1 and self.scrambles == 0 and self.weights is None
 
     @property
+    def each_weighs(self) -> NDArray[np.float64]:
+        """What each path weighs, (P,): 1 where all weigh the same."""
+        return np.ones(self.paths) if self.weights is None else self.weights
+
+    @property
     def units(self) -> int:
         """How many independent units there are."""
         return self.scrambles or self.paths // self.together
@@ -90,7 +95,7 @@ class PathSample:
         """
         if self.is_plain:
             return mean_with_error(values if among is None else values[among])
-        weight = np.ones(self.paths) if self.weights is None else self.weights
+        weight = self.each_weighs
         if among is not None:
             weight = weight * among
         total = weight.sum()
@@ -168,7 +173,7 @@ class PathSample:
 
     def _residuals(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """What each path adds to the error of the mean of values (P,), to first order."""
-        weight = np.ones(self.paths) if self.weights is None else self.weights
+        weight = self.each_weighs
         total = weight.sum()
         residuals: NDArray[np.float64] = weight * (values - (weight * values).sum() / total) / total
         return residuals

@@ -69,8 +69,7 @@ def loss_distribution(
     sample = run.sample(place)
     at_risk = sample_value_at_risk(sample, loss, level)
     shortfall = sample_expected_shortfall(sample, loss, level)
-    weights = np.ones(run.paths) if sample.weights is None else sample.weights
-    share = weights / weights.sum()
+    share = sample.each_weighs / sample.each_weighs.sum()
     low, high = float(loss.min()), float(loss.max())
     edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
     ax.hist(loss, bins=list(edges), weights=share, color=COLOURS[5], edgecolor="white",
