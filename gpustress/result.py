@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from .arguments import whole_number
 from .dependent_estimates import contagion_shares, curve_shares, failure_shares
@@ -185,6 +186,17 @@ class Result(Named):
             return PathSample(self.paths)
         weights = None if self.weights is None else self.weights[place]
         return self.variance_reduction.sample(self.paths, weights)
+
+    def rows_of(self, place: int) -> pa.Table:
+        """The rows of `scenario_table` of a run's scenario; none where the system ran as it is.
+
+        Parameters
+        ----------
+        place : int
+            In `runs`.
+        """
+        table = self.scenario_table
+        return table.filter(pc.equal(table["scenario"], self.runs[place].scenario))
 
     @cached_property
     def failure_counts(self) -> NDArray[np.int64]:

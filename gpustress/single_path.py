@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .arguments import one_of, whole_number
-from .backends import AUTO, backends, get_backend
+from .backends import AUTO, get_backend, is_working
 from .errors import bad_argument, nearest
 from .estimates import run_place
 from .factor_paths import read_factor_paths
@@ -129,15 +128,21 @@ def replay_of(run: Result, path: int, scenario: str | None, factors: Any) -> Rep
     if number is None or not 0 <= number < run.paths:
         remedy = f"Give a number from 0 to {run.paths - 1}."
         raise bad_argument("path", path, "is no path of the run", remedy)
-    chosen = run.runs[run_place(run, scenario)]
+    place = run_place(run, scenario)
+    chosen = run.runs[place]
     if read_factor_paths(run.system, factors).digest != run.factors_digest:
         remedy = "Give the table that the run was given, or none where it had none."
         raise bad_argument("factors", factors, "are not the factor paths of the run", remedy)
-    table = run.scenario_table.drop_columns("effects")
-    table = table.filter(pc.equal(table["scenario"], chosen.scenario))
-    works = any(info.works and info.name == run.backend for info in backends())
-    told = replay(run.system, table, path=number, seed=run.seed, effects=chosen.effects, factors=factors,
-                  backend=run.backend if works else AUTO, variance_reduction=run.variance_reduction)  # fmt: skip
+    told = replay(
+        run.system,
+        run.rows_of(place).drop_columns("effects"),
+        path=number,
+        seed=run.seed,
+        effects=chosen.effects,
+        backend=run.backend if is_working(run.backend) else AUTO,
+        factors=factors,
+        variance_reduction=run.variance_reduction,
+    )
     return replace(told, scenario=chosen.name)
 
 

@@ -82,6 +82,11 @@ def backends() -> list[BackendInfo]:
     return [_info(name) for name in _BACKENDS]
 
 
+def is_working(name: str) -> bool:
+    """Whether there is a backend of that name, and works here; no other is looked at."""
+    return name in _BACKENDS and not _verdict(_BACKENDS[name], None).reason
+
+
 def get_backend(
     name: str = AUTO,
     *,

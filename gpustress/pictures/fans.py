@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow.compute as pc
 from matplotlib.axes import Axes
 
 from ..dates import period_label
@@ -86,9 +85,7 @@ def cash_fan(
 
 def _credit_line(run: Result, place: int, entity: int) -> float:
     """What an entity may draw in a run's scenario, which may change it."""
-    table = run.scenario_table
-    table = table.filter(pc.equal(table["scenario"], run.runs[place].scenario))
-    parameters = evaluate(run.system.settings, run.system.tables, table, [])
+    parameters = evaluate(run.system.settings, run.system.tables, run.rows_of(place), [])
     assert parameters is not None  # it was run
     return float(parameters.credit_line[0, entity])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from ..result import Result
@@ -20,8 +19,5 @@ def only_scenario(run: Result, place: int) -> tuple[pa.Table, str | None]:
     place : int
         Of the run in ``run.runs``.
     """
-    table = run.scenario_table
-    if not table.num_rows:
-        return table, None
-    name = run.runs[place].scenario
-    return table.filter(pc.equal(table["scenario"], pa.scalar(name, pa.string()))), name
+    rows = run.rows_of(place)
+    return rows, run.runs[place].scenario if rows.num_rows else None
